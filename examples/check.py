@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+#
+# Runs one example and checks what it does: check.py echo|fanout|hasher PROGRAM. Exit status 0: it does what it says.
+
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+
+def connect(port, server):
+    """A connection to a server that is about to listen."""
+    end = time.monotonic() + 10
+    while server.poll() is None and time.monotonic() < end:
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=10)
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+    raise SystemExit(f"the server does not listen (status {server.poll()})")
+
+
+def receive(client, size):
+    data = b""
+    while len(data) < size and (part := client.recv(size - len(data))):
+        data += part
+    return data
+
+
+def run(*command):
+    """(status, lines of standard output, standard error) of a program that ends by itself."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return done.returncode, done.stdout.splitlines(), done.stderr
+
+
+def echo(program):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with subprocess.Popen([program, str(port)]) as server:
+        try:
+            clients = [connect(port, server) for _ in range(5)]
+            texts = [bytes([65 + i]) * (1 + i * 20000) for i in range(5)]
+            for _ in range(2):
+                for client, sent in zip(clients, texts):
+                    client.sendall(sent)
+                for client, sent in zip(clients, texts):
+                    assert receive(client, len(sent)) == sent, "what came back is not what was sent"
+            clients.pop().close()
+            server.send_signal(signal.SIGTERM)
+            for client in clients:
+                assert client.recv(1) == b"", "a drained connection must end"
+            assert server.wait(10) == 0, f"exit status {server.returncode} after SIGTERM"
+        finally:
+            server.kill()
+
+
+def fanout(program):
+    late = "late (Operation canceled)"
+    answers = ["hello after 0 ms", "hello after 50 ms", "hello after 200 ms", late, late]
+    wanted = [f"server {number}: {answer}" for number, answer in enumerate(answers)]
+    status, lines, errors = run(program)
+    assert (status, lines) == (0, wanted), (status, lines, errors)
+
+
+def fnv1a(data):
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
+
+
+def hasher(program):
+    with tempfile.TemporaryDirectory() as folder:
+        contents = [b"", b"foobar", bytes(range(256)) * 2048, b"noria\n" * 3] + [b"%d" % i for i in range(8)]
+        paths = [Path(folder, f"file{i}") for i in range(len(contents))]
+        for path, content in zip(paths, contents):
+            path.write_bytes(content)
+        wanted = [f"{fnv1a(content):016x}  {path}" for path, content in zip(paths, contents)]
+        assert wanted[1].startswith("85944171f73967e8"), "the published hash of `foobar`"
+        status, lines, errors = run(program, *paths)
+        assert (status, lines) == (0, wanted), (status, lines, errors)
+        missing = Path(folder, "missing")
+        status, lines, errors = run(program, missing, paths[1])
+        assert (status, lines) == (1, wanted[1:2]), "one bad file must not stop the others"
+        assert f"{missing}: No such file" in errors, errors
+
+
+if __name__ == "__main__":
+    {"echo": echo, "fanout": fanout, "hasher": hasher}[sys.argv[1]](sys.argv[2])

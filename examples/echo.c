@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * An echo server in thirty lines: a task for each connection, written as if it had a thread. Run `echo PORT`, then
+ * `nc localhost PORT`; Ctrl-C lets the answers under way go out and ends it.
+ *
+ * A client that is silent for 30 seconds, resets or vanishes is no failure of the server, so its task returns 0: an
+ * error returned from a task is a failure, and would end the group and all other connections with it.
+ */
+#include <noria/noria.h>
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int serve(void *arg)
+{
+	noria_autoclose int fd = *(int *)arg;
+	char buffer[4096];
+	ssize_t n;
+
+	while ((n = noria_within(noria_sec(30), noria_idle(noria_recv(fd, buffer, sizeof buffer, 0)))) > 0)
+		if (noria_send_all(fd, buffer, (size_t)n, 0) < 0)
+			break;
+	return 0;
+}
+
+static int server(void *arg)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct noria_group connections;
+	noria_autoclose int listener = noria_try(noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	int fd;
+
+	address.sin_port = htons((uint16_t)atoi(arg));
+	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+	noria_try(noria_bind(listener, (struct sockaddr *)&address, sizeof address));
+	noria_try(noria_listen(listener, SOMAXCONN));
+	noria_try(noria_group_open(&connections));
+	while ((fd = noria_accept(listener, NULL, NULL)) >= 0)
+		if (noria_spawn_copy(&connections, serve, &fd, sizeof fd) < 0)
+			noria_close(fd); /* no room: this client is turned away */
+	return noria_group_close(&connections, fd);
+}
+
+int main(int argc, char **argv)
+{
+	int result = noria_run(NULL, server, argc > 1 ? argv[1] : "7000");
+
+	if (result < 0)
+		fprintf(stderr, "echo: %s %s\n", strerror(-result), noria_message());
+	return result < 0;
+}

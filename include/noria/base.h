@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What every public header of noria starts from: linkage, attributes, and source places.
+ *
+ * Return values follow one convention everywhere: a result >= 0, or a negative errno. errno itself is never read or
+ * written for the caller. A function whose comment says "checkpoint" may park the calling task and answers -ECANCELED
+ * when the task's scope is cancelled; a function whose comment does not say so never parks.
+ */
+#ifndef NORIA_BASE_H
+#define NORIA_BASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+#define NORIA_BEGIN_DECLS extern "C" {
+#define NORIA_END_DECLS   }
+#define NORIA_AUTO_       auto
+#else
+#define NORIA_BEGIN_DECLS
+#define NORIA_END_DECLS
+#define NORIA_AUTO_ __auto_type
+#endif
+
+#define NORIA_PUBLIC __attribute__((visibility("default")))
+/* The result tells whether it worked: the compiler warns when it is dropped. */
+#define NORIA_CHECKED __attribute__((warn_unused_result))
+
+/* A place in the source, captured at compile time by the macros below; it costs nothing at run time. */
+struct noria_site {
+	const char *file;     /* as the compiler was given it */
+	const char *function; /* the function that contains the place */
+	const char *what;     /* what stands there: the spawned function's name, "group", "scope" */
+	int line;
+};
+
+#define NORIA_SITE(text) NORIA_SITE_AS_(NORIA_UNIQUE_(noria_site_), text)
+#define NORIA_SITE_AS_(site_, text) \
+	(__extension__({ \
+		static const struct noria_site site_ = {__FILE__, __func__, text, __LINE__}; \
+		&site_; \
+	}))
+
+/* Give an error upward: evaluates to the value of `expression`, or returns it from the calling function if negative. */
+#define noria_try(expression) NORIA_TRY_AS_(NORIA_UNIQUE_(noria_tried_), expression)
+#define NORIA_TRY_AS_(tried_, expression) \
+	(__extension__({ \
+		NORIA_AUTO_ tried_ = (expression); \
+		if (tried_ < 0) \
+			return (int)tried_; \
+		tried_; \
+	}))
+
+/* Names that do not shadow one another where these macros are nested. */
+#define NORIA_UNIQUE_(prefix) NORIA_CONCAT_(prefix, __COUNTER__)
+#define NORIA_CONCAT_(a, b)   NORIA_CONCAT2_(a, b)
+#define NORIA_CONCAT2_(a, b)  a##b
+
+#endif

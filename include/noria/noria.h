@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* noria: stackful tasks and structured concurrency on io_uring. This header includes all the others. */
+#ifndef NORIA_NORIA_H
+#define NORIA_NORIA_H
+
+#include <noria/base.h>
+#include <noria/group.h>
+#include <noria/offload.h>
+#include <noria/op.h>
+#include <noria/run.h>
+#include <noria/scope.h>
+#include <noria/stream.h>
+#include <noria/task.h>
+#include <noria/time.h>
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Running: a runtime is one thread, one ring, one tree of tasks. Any number of threads may each run one.
+ *
+ * How a run ends. It ends when the root task has ended. SIGINT, SIGTERM or noria_drain() begin a drain: waits marked
+ * as idle (noria_accept(), noria_idle()) answer -ECANCELED, work in progress goes on. When the drain's grace is spent,
+ * or a second signal comes, everything is cancelled. A third signal has its default effect.
+ */
+#ifndef NORIA_RUN_H
+#define NORIA_RUN_H
+
+#include <noria/base.h>
+#include <noria/group.h>
+#include <noria/task.h>
+
+NORIA_BEGIN_DECLS
+
+/* How a time limit around one pollable operation is kept. The rules are the same; the costs differ (docs/). */
+enum noria_timeouts {
+	NORIA_TIMEOUTS_LINKED = 0, /* by the kernel: a linked timeout SQE */
+	NORIA_TIMEOUTS_HEAP,       /* by the loop: its own heap of timers, and IORING_OP_ASYNC_CANCEL */
+};
+
+enum noria_signals {
+	NORIA_SIGNALS_DRAIN = 0, /* SIGINT and SIGTERM drain this runtime (while it runs) */
+	NORIA_SIGNALS_NONE,      /* signals are the program's own affair */
+};
+
+/* All zero: the defaults. Build one with `struct noria_config config = {0};` and set what you mean. */
+struct noria_config {
+	unsigned ring_entries;        /* submission queue entries to start with; 0: 128 */
+	unsigned ring_entries_max;    /* it grows to this under load, where the kernel can resize; 0: 4096 */
+	size_t stack_size;            /* bytes of a task's stack; 0: 64 KiB (256 KiB under sanitizers) */
+	size_t tasks_max;             /* tasks alive at once; 0: 4 million */
+	enum noria_timeouts timeouts; /* see above */
+	enum noria_signals signals;   /* see above */
+	int64_t drain_timeout_ns;     /* grace of a drain; 0: 30 s; NORIA_FOREVER: no end */
+	int64_t cancel_timeout_ns;    /* tasks that outlast a cancel of the whole run this long are named; 0: 5 s */
+	unsigned executor_threads;    /* the most threads for noria_offload(); 0: 4 */
+	unsigned executor_queue;      /* calls that may wait for a thread; 0: 1024 */
+	unsigned receive_buffers;     /* buffers for receive streams, a power of two; 0: 256 */
+	unsigned receive_buffer_size; /* bytes of each; 0: 4096 */
+	/*
+	 * Hears of every failure that no caller will see: further failures of a group after the first, tasks that ignore
+	 * the end of the run. NULL: a line on standard error. Called on the runtime's thread; must not park.
+	 */
+	void (*on_failure)(const struct noria_failure *failure, const char *text, void *arg);
+	void *on_failure_arg;
+	uint64_t reserved[8]; /* zero */
+};
+
+/*
+ * noria_run - run `int fn(void *arg)` as the root task of a new runtime on this thread, until it and all it spawned
+ * have ended.
+ * @config: NULL for the defaults; read before it returns
+ *
+ * Returns: what the root task returned; 0 when that was the -ECANCELED of a drain that ended in time; -ECANCELED when
+ * a second signal or the end of the drain's grace had to cancel what was left; -ETIMEDOUT when tasks then outlasted
+ * cancel_timeout_ns as well (they were named to the failure handler, and awaited); or, before anything has run and
+ * with the remedy in noria_message(): -EPERM (io_uring is forbidden by sysctl or seccomp), -ENOSYS (no io_uring, or
+ * too old), -ENOMEM (RLIMIT_MEMLOCK or memory), -EMFILE, -ENFILE (descriptors), -EBUSY (this thread runs a runtime
+ * already), -EINVAL (the configuration). Not to be called from a task. Since 0.1.
+ */
+NORIA_PUBLIC NORIA_CHECKED int noria_run(const struct noria_config *config, noria_task_fn *fn, void *arg);
+
+/* noria_drain - begin the drain of this thread's runtime, as the first signal does. Not a checkpoint. Since 0.1. */
+NORIA_PUBLIC void noria_drain(void);
+
+/* noria_version - the version of the library that is linked, "0.1.0". Any thread. Since 0.1. */
+NORIA_PUBLIC const char *noria_version(void);
+
+NORIA_END_DECLS
+#endif

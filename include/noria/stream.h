@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receive streams: one submission, many receives. The kernel fills buffers that belong to the runtime, and the task is
+ * handed a view of them; a connection that is idle holds no buffer. The fastest way to receive messages of up to
+ * about 16 KiB.
+ */
+#ifndef NORIA_STREAM_H
+#define NORIA_STREAM_H
+
+#include <noria/base.h>
+
+NORIA_BEGIN_DECLS
+
+/* Storage for a stream, the caller's; the content is noria's. Must stay where it is from open to close. */
+struct noria_recv_stream {
+	uint64_t opaque[40];
+} __attribute__((aligned(16)));
+
+/*
+ * noria_recv_stream_open - begin to receive on a connected socket.
+ * @fd: stays the caller's; no other receive may run on it while the stream is open, close it after the stream
+ * Returns: 0; -ENOMEM when the runtime's receive buffers cannot be had; -ENXIO outside a runtime.
+ * Not a checkpoint. Since 0.1.
+ */
+NORIA_PUBLIC NORIA_CHECKED int noria_recv_stream_open(struct noria_recv_stream *stream, int fd);
+
+/*
+ * noria_recv_stream_next - wait for bytes.
+ * @ret_data: set to the bytes received, a view that is valid until the next call on this stream
+ * Returns: how many; 0 when the peer has ended; -ECANCELED; any error of recv(2). Bytes that arrived before a cancel
+ * are not lost: they come with the next call made outside the cancelled scope. Checkpoint. Since 0.1.
+ */
+NORIA_PUBLIC NORIA_CHECKED ssize_t noria_recv_stream_next(struct noria_recv_stream *stream, const void **ret_data);
+
+/*
+ * noria_recv_stream_close - end the stream and give its buffers back. Always completes, cancelled or not; may park
+ * until the kernel has let go. Bytes received and not yet taken are dropped. Since 0.1.
+ */
+NORIA_PUBLIC void noria_recv_stream_close(struct noria_recv_stream *stream);
+
+NORIA_END_DECLS
+#endif

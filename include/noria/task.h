@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks: stackful, cooperative, cheap. A task runs until a checkpoint parks it, and stays on its runtime's thread for
+ * life. Tasks are spawned into groups (group.h); the root task is the function given to noria_run() (run.h).
+ */
+#ifndef NORIA_TASK_H
+#define NORIA_TASK_H
+
+#include <noria/base.h>
+
+NORIA_BEGIN_DECLS
+
+/* What a task runs: returns >= 0, or a negative errno, which is a failure its group will hear of. */
+typedef int noria_task_fn(void *arg);
+
+/*
+ * noria_yield - let the other ready tasks run, then go on.
+ * Returns: 0; -ECANCELED when the scope is cancelled or its deadline has passed; -ENXIO outside a runtime.
+ * Checkpoint. Since 0.1.
+ */
+NORIA_PUBLIC NORIA_CHECKED int noria_yield(void);
+
+/*
+ * noria_check - is the task still wanted? Looks at cancellation and deadlines and never parks: for long computations.
+ * Returns: 0; -ECANCELED when the scope is cancelled or its deadline has passed; -ENXIO outside a runtime.
+ * Checkpoint (that does not park). Since 0.1.
+ */
+NORIA_PUBLIC NORIA_CHECKED int noria_check(void);
+
+/* noria_task_name - the calling task's name, valid while it lives; "" outside a task. Not a checkpoint. Since 0.1. */
+NORIA_PUBLIC const char *noria_task_name(void);
+
+/* noria_task_id - the calling task's number, unique in its runtime and never reused; 0 outside a task. Since 0.1. */
+NORIA_PUBLIC uint64_t noria_task_id(void);
+
+/*
+ * noria_message - the sentence that explains the last refusal on this thread.
+ *
+ * When a noria function refuses (a ring cannot be had, a group is closed out of order, no stack can be allocated) the
+ * returned errno says what and this text says why, names the places concerned and the remedy.
+ * Returns: the text, never NULL, "" when nothing was refused yet; valid until the next refusal on this thread.
+ * Not a checkpoint; any thread. Since 0.1.
+ */
+NORIA_PUBLIC const char *noria_message(void);
+
+NORIA_END_DECLS
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The life of one operation. A task resumes only on the operation's own terminal completion, so the operation, its
+ * buffers and its timespec live on the task's stack.
+ *
+ * Who ended it? A result other than -ECANCELED is delivered, whatever else happened; the next checkpoint tells of the
+ * cancel. -ECANCELED is the task's cancellation only if the scope is cancelled or its deadline has passed. If it came of a
+ * linked timeout that is out of date, because the deadline was moved meanwhile, nothing has been transferred and the
+ * operation is submitted again. Any other -ECANCELED is the kernel's own and is passed on as an error.
+ */
+#include "op/op.h"
+
+#include "ring/compat.h"
+#include "scope/scope.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+static struct op *from_wait(const struct wait *wait)
+{
+	return container_of(wait, struct op, wait);
+}
+
+static void abandon(struct wait *wait)
+{
+	noria_submission_cancel(wait->task->loop, &from_wait(wait)->submission);
+}
+
+static void describe(const struct wait *wait, char *text, size_t size)
+{
+	const struct op *op = from_wait(wait);
+
+	snprintf(text, size, "%s on descriptor %d", op->name, op->submission.sqe.fd);
+}
+
+static const struct wait_class op_class = {.abandon = abandon, .describe = describe};
+static const struct wait_class always_class = {.describe = describe};
+
+static void completed(struct submission *submission, int32_t result, uint32_t flags, bool last)
+{
+	struct op *op = container_of(submission, struct op, submission);
+
+	(void)flags;
+	op->result = result;
+	if (last)
+		noria_wait_complete(&op->wait);
+}
+
+/* One activation: submit, park, be completed. */
+static void activate(struct task *task, struct op *op, unsigned flags)
+{
+	struct scope *scope = task->scope;
+	bool limited = (flags & OP_POLLABLE) && scope->effective != NORIA_FOREVER && task->loop->timeouts_linked;
+
+	noria_wait_init(&op->wait, flags & OP_ALWAYS ? &always_class : &op_class);
+	op->submission.limited = limited && !(flags & OP_ALWAYS);
+	if (op->submission.limited) {
+		int64_t ns = scope->effective > 0 ? scope->effective : 0;
+
+		op->submission.limit =
+			(struct __kernel_timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+	}
+	noria_submit(task->loop, &op->submission);
+	if (op->submission.limited || (flags & OP_ALWAYS))
+		noria_wait_park(&op->wait);
+	else
+		scope_wait(task, &op->wait);
+}
+
+/* The kernel said -ECANCELED. True when the operation should be submitted again. */
+static bool cancelled(struct task *task, struct op *op)
+{
+	int64_t now;
+
+	if (task->scope->cancelled || op->wait.abandoned) {
+		op->result = noria_scope_answer(task) < 0 ? -ECANCELED : op->result;
+		return false;
+	}
+	if (!op->submission.limited)
+		return false;
+	now = noria_loop_clock(task->loop);
+	noria_scope_expire(task->scope, now);
+	if (noria_scope_answer(task) < 0)
+		return false;
+	return op->submission.limit.tv_sec * INT64_C(1000000000) + op->submission.limit.tv_nsec <= now;
+}
+
+static int64_t wait_for(const struct op *op, int fd, unsigned events)
+{
+	return op_call(op->name, OP_POLLABLE, io_uring_prep_poll_add, fd, events);
+}
+
+/* A descriptor with O_NONBLOCK answers -EAGAIN where the kernel would have waited: wait here. */
+static int64_t wait_ready(const struct op *op)
+{
+	const struct io_uring_sqe *sqe = &op->submission.sqe;
+	int64_t r;
+
+	switch (sqe->opcode) {
+	case IORING_OP_SEND:
+	case IORING_OP_SENDMSG:
+	case IORING_OP_WRITE:
+	case IORING_OP_WRITEV:
+	case IORING_OP_CONNECT:
+		return wait_for(op, sqe->fd, POLLOUT);
+	case IORING_OP_SPLICE:
+		r = wait_for(op, sqe->splice_fd_in, POLLIN);
+		return r < 0 ? r : wait_for(op, sqe->fd, POLLOUT);
+	default:
+		return wait_for(op, sqe->fd, POLLIN);
+	}
+}
+
+static int64_t run(struct task *task, struct op *op, unsigned flags)
+{
+	for (;;) {
+		activate(task, op, flags);
+		if (likely(op->result >= 0))
+			return op->result;
+		if (op->result == -KERNEL_ERESTARTSYS)
+			op->result = op->wait.abandoned ? -ECANCELED : -EINTR;
+		if (op->result == -ECANCELED && !(flags & OP_ALWAYS)) {
+			if (!cancelled(task, op))
+				return op->result;
+		} else if (op->result == -EAGAIN && !(flags & OP_DONTWAIT)) {
+			int64_t r = wait_ready(op);
+
+			if (r < 0)
+				return r;
+		} else {
+			return op->result;
+		}
+	}
+}
+
+int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
+{
+	struct task *task = noria_current();
+	struct loop *loop;
+	int64_t r;
+
+	if (unlikely(!task))
+		return -ENXIO;
+	loop = task->loop;
+	if (!(flags & OP_ALWAYS)) {
+		r = scope_checkpoint(task);
+		if (r < 0)
+			return r;
+	}
+	if (flags & OP_ATTEMPT) {
+		r = loop->ring->class->attempt(loop->ring, &op->submission.sqe);
+		if (r != -EAGAIN || (flags & OP_DONTWAIT)) {
+			noria_task_spend(task);
+			return r;
+		}
+	}
+	op->name = name;
+	noria_submission_init(&op->submission, completed);
+	return run(task, op, flags);
+}

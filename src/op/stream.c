@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receive streams: a wait with a queue. One multishot receive stays submitted and fills buffers of the loop; each
+ * completion puts one into the stream's queue, and the task takes them from there.
+ *
+ * The submission lives in the stream, not on the waiting task's stack, so a wait for the next bytes can be abandoned at
+ * once; only closing waits for the kernel's last word. A stream whose task is slow is stopped at QUEUE_MAX buffers, so
+ * that one peer cannot take them all, and goes on when the queue is empty. Out of buffers, it stands in line and is
+ * submitted again when one comes back. Where the kernel cannot choose buffers, the stream has one of its own.
+ */
+#include "noria/stream.h"
+
+#include "base/memcheck.h"
+#include "base/message.h"
+#include "noria/op.h"
+#include "op/buffers.h"
+#include "ring/ring.h"
+#include "scope/scope.h"
+#include "task/submission.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { QUEUE_MAX = 16, NO_BUFFER = 0xffff };
+
+struct stream {
+	struct submission submission;
+	struct list starving; /* in buffers->starving */
+	struct buffers *buffers;
+	struct wait *wait; /* of the task that waits for the next bytes, or for the end */
+	void *own;         /* the one buffer, where the kernel cannot choose */
+	uint64_t magic;
+	int fd;
+	int end; /* 1: nothing yet; 0: the peer has ended; an error */
+	uint16_t first, last, queued, held;
+	bool armed, closing;
+};
+
+_Static_assert(sizeof(struct stream) <= sizeof(struct noria_recv_stream), "struct noria_recv_stream is too small");
+
+static struct stream *from_public(const struct noria_recv_stream *stream)
+{
+	return (struct stream *)(uintptr_t)stream;
+}
+
+static uint64_t magic(const struct stream *stream)
+{
+	return UINT64_C(0x6e6f7269612e7374) ^ (uint64_t)(uintptr_t)stream;
+}
+
+static void arm(struct stream *stream)
+{
+	struct loop *loop = noria_loop;
+	struct io_uring_sqe *sqe = &stream->submission.sqe;
+
+	io_uring_initialize_sqe(sqe);
+	if (features_has(&loop->ring->features, FEATURE_RECV_MULTISHOT))
+		io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
+	else
+		io_uring_prep_recv(sqe, stream->fd, NULL, 0, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = BUFFERS_GROUP;
+	/*
+	 * Not IORING_RECVSEND_POLL_FIRST: a multishot polls for edges, so bytes that are there already when it is armed
+	 * again would never be told of (seen on Linux 6.18).
+	 */
+	stream->armed = true;
+	noria_submit(loop, &stream->submission);
+}
+
+/* Whoever stands in line may have bytes waiting, or none: arm all. Those that find nothing left come back into the line. */
+static void give_back(struct stream *stream, unsigned index)
+{
+	struct buffers *buffers = stream->buffers;
+	struct list *next;
+
+	noria_buffer_put(buffers, index);
+	while ((next = list_pop_front(&buffers->starving)))
+		arm(list_entry(next, struct stream, starving));
+}
+
+static void enqueue(struct stream *stream, uint16_t index, uint32_t length)
+{
+	struct buffers *buffers = stream->buffers;
+
+	(void)VALGRIND_MAKE_MEM_DEFINED(buffer_data(buffers, index), length);
+	buffers->info[index].length = length;
+	buffers->info[index].next = NO_BUFFER;
+	if (stream->queued++ == 0)
+		stream->first = index;
+	else
+		buffers->info[stream->last].next = index;
+	stream->last = index;
+}
+
+static uint16_t dequeue(struct stream *stream)
+{
+	uint16_t index = stream->first;
+
+	stream->first = stream->buffers->info[index].next;
+	stream->queued--;
+	return index;
+}
+
+static void completed(struct submission *submission, int32_t result, uint32_t flags, bool last)
+{
+	struct stream *stream = container_of(submission, struct stream, submission);
+	uint16_t index = (uint16_t)(flags >> IORING_CQE_BUFFER_SHIFT);
+
+	if (flags & IORING_CQE_F_BUFFER) {
+		stream->buffers->with_kernel--;
+		if (result > 0)
+			enqueue(stream, index, (uint32_t)result);
+		else
+			give_back(stream, index);
+	}
+	if (last)
+		stream->armed = false;
+	if (result == 0)
+		stream->end = 0;
+	else if (result < 0 && result != -ENOBUFS && !(result == -ECANCELED && submission->cancel_asked))
+		stream->end = result;
+	if (stream->queued >= QUEUE_MAX && !last)
+		noria_submission_cancel(noria_loop, submission);
+	if (stream->wait && !stream->wait->done && (stream->closing ? last : true))
+		noria_wait_complete(stream->wait);
+}
+
+int noria_recv_stream_open(struct noria_recv_stream *storage, int fd)
+{
+	struct stream *stream = from_public(storage);
+	struct task *task = noria_current();
+	int r = 0;
+
+	if (!task)
+		return -ENXIO;
+	memset(stream, 0, sizeof *stream);
+	stream->fd = fd;
+	stream->end = 1;
+	stream->held = NO_BUFFER;
+	if (features_has(&task->loop->ring->features, FEATURE_BUFFER_RING)) {
+		r = noria_buffers_get(task->loop, &stream->buffers);
+	} else {
+		stream->own = malloc(task->loop->config.receive_buffer_size);
+		if (!stream->own)
+			r = noria_refuse(-ENOMEM, "no memory for a receive stream");
+	}
+	if (r < 0)
+		return r;
+	list_init(&stream->starving);
+	noria_submission_init(&stream->submission, completed);
+	stream->magic = magic(stream);
+	return 0;
+}
+
+static void abandon(struct wait *wait)
+{
+	noria_wait_complete(wait);
+}
+
+static void describe(const struct wait *wait, char *text, size_t size)
+{
+	(void)wait;
+	snprintf(text, size, "waits for bytes of a receive stream");
+}
+
+static const struct wait_class next_class = {.abandon = abandon, .describe = describe};
+static const struct wait_class close_class = {.describe = describe};
+
+static void wait_on(struct stream *stream, struct task *task, const struct wait_class *class)
+{
+	struct wait wait;
+
+	noria_wait_init(&wait, class);
+	stream->wait = &wait;
+	scope_wait(task, &wait);
+	stream->wait = NULL;
+}
+
+static ssize_t next_queued(struct stream *stream, struct task *task, const void **ret_data)
+{
+	int r;
+
+	while (stream->queued == 0) {
+		if (stream->end <= 0)
+			return stream->end;
+		if (!stream->armed && !list_linked(&stream->starving)) {
+			if (stream->buffers->with_kernel > 0)
+				arm(stream);
+			else
+				list_push_back(&stream->buffers->starving, &stream->starving);
+		}
+		wait_on(stream, task, &next_class);
+		list_remove(&stream->starving); /* if it gives up, it does not stand in others' way */
+		r = stream->queued > 0 ? 0 : scope_checkpoint(task);
+		if (r < 0)
+			return r;
+	}
+	stream->held = dequeue(stream);
+	*ret_data = buffer_data(stream->buffers, stream->held);
+	return stream->buffers->info[stream->held].length;
+}
+
+ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **ret_data)
+{
+	struct stream *stream = from_public(storage);
+	struct task *task = noria_current();
+	int r;
+
+	if (!task)
+		return -ENXIO;
+	if (stream->magic != magic(stream) || stream->wait)
+		return noria_refuse(-EINVAL, "a receive stream that is not open, or that another task waits on");
+	r = scope_checkpoint(task);
+	if (r < 0)
+		return r;
+	if (stream->own) {
+		*ret_data = stream->own;
+		return noria_recv(stream->fd, stream->own, task->loop->config.receive_buffer_size, 0);
+	}
+	if (stream->held != NO_BUFFER) {
+		give_back(stream, stream->held);
+		stream->held = NO_BUFFER;
+	}
+	if (stream->queued > 0)
+		noria_task_spend(task);
+	return next_queued(stream, task, ret_data);
+}
+
+void noria_recv_stream_close(struct noria_recv_stream *storage)
+{
+	struct stream *stream = from_public(storage);
+	struct task *task = noria_current();
+
+	if (!task || stream->magic != magic(stream))
+		return;
+	stream->magic = 0;
+	stream->closing = true;
+	list_remove(&stream->starving);
+	if (stream->armed) {
+		noria_submission_cancel(task->loop, &stream->submission);
+		while (stream->armed)
+			wait_on(stream, task, &close_class);
+	}
+	if (stream->held != NO_BUFFER)
+		give_back(stream, stream->held);
+	while (stream->queued > 0)
+		give_back(stream, dequeue(stream));
+	free(stream->own);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What this kernel's io_uring can do. The table is the single truth: the probe, `NORIA_HIDE` and `noria doctor` are all
+ * made from it. Features are probed by trying them; kernel versions are never compared (the release named in the table
+ * is for people).
+ */
+#ifndef NORIA_RING_FEATURE_H
+#define NORIA_RING_FEATURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* X(symbol, name, release, what is done with it, what its absence costs) */
+#define FEATURE_TABLE(X) \
+	X(EXT_ARG, "ext_arg", "5.11", "one system call submits and waits with a time limit", \
+	  "required: no ring without it") \
+	X(CQE_SKIP, "cqe_skip", "5.17", "no completion for cancels and timeouts that worked", \
+	  "an extra completion for each") \
+	X(SUBMIT_ALL, "submit_all", "5.18", "a bad entry does not stop the rest of a submission", \
+	  "some turns enter twice") \
+	X(SINGLE_ISSUER, "single_issuer", "6.0", "the kernel skips locks for a one-thread ring", \
+	  "locking on each submission") \
+	X(DEFER_TASKRUN, "defer_taskrun", "6.1", "completions are produced only when the loop asks", \
+	  "interrupts of the running task") \
+	X(TASKRUN_FLAG, "taskrun_flag", "5.19", "a busy loop sees without a call that completions wait", \
+	  "a system call each turn") \
+	X(NO_SQARRAY, "no_sqarray", "6.6", "submission without the index array", "a cache line a submission") \
+	X(REGISTERED_RING, "registered_ring", "5.18", "enter without a lookup of the ring's descriptor", \
+	  "some 10 ns a system call") \
+	X(ABS_TIMER, "abs_timer", "6.12", "the wait takes a point in time", "the time left is computed each turn") \
+	X(NO_IOWAIT, "no_iowait", "6.15", "an idle ring is idle, not waiting for I/O", \
+	  "an idle loop shows as 100 % iowait") \
+	X(RESIZE, "resize", "6.13", "the ring begins small and grows under load", "bursts take several submissions") \
+	X(SYNC_MSG, "sync_msg", "6.13", "other threads wake the loop by a message to its ring", \
+	  "an eventfd a loop, 20 us a wake-up") \
+	X(BUFFER_RING, "buffer_ring", "5.19", "buffers are chosen by the kernel when bytes arrive", \
+	  "receive streams copy once more") \
+	X(RECV_MULTISHOT, "recv_multishot", "6.0", "one submission for many receives", \
+	  "a submission for each receive") \
+	X(GUARD, "guard", "6.13", "stacks are guarded without a mapping each (MADV_GUARD_INSTALL)", \
+	  "two mappings a task: mind vm.max_map_count")
+
+enum feature {
+#define X(symbol, name, release, use, cost) FEATURE_##symbol,
+	FEATURE_TABLE(X)
+#undef X
+		FEATURE_COUNT,
+};
+
+struct features {
+	uint32_t there;  /* the kernel has it */
+	uint32_t hidden; /* named in NORIA_HIDE: treated as absent */
+};
+
+struct feature_info {
+	const char *name, *release, *use, *cost;
+};
+
+extern const struct feature_info noria_feature_table[FEATURE_COUNT];
+
+static inline bool features_has(const struct features *features, enum feature feature)
+{
+	return (features->there & ~features->hidden) >> feature & 1;
+}
+
+/*
+ * Find out, once a process; later calls return what the first found. Returns 0, or the negative errno for which no
+ * ring can be had, with the remedy in noria_message().
+ */
+int noria_features_probe(struct features *ret_features);
+
+/* IORING_SETUP_* flags for the features that are there. */
+unsigned noria_features_setup_flags(const struct features *features);
+
+#endif

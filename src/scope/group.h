@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Groups: a scope with children. A child is a task with its root scope, which hangs in its group's scope, and the group
+ * counts the children that live.
+ */
+#ifndef NORIA_SCOPE_GROUP_H
+#define NORIA_SCOPE_GROUP_H
+
+#include "noria/group.h"
+#include "scope/scope.h"
+
+struct group {
+	struct scope scope;
+	size_t live;
+	struct wait *join; /* of the closing task, while it waits for children */
+	bool closed;       /* the last child has ended under a close: no more can come */
+	bool failed;
+	struct noria_failure failure; /* the first */
+};
+
+struct child {
+	struct task task; /* first: the layer below allocates around it */
+	struct scope root;
+	struct group *group; /* NULL: the root task of the runtime */
+};
+
+/* Make the root task of a runtime; its scope is the root of the tree. It is not started. */
+int noria_root_new(struct loop *loop, noria_task_fn *fn, void *arg, const struct noria_site *site,
+		   void (*on_end)(struct task *), struct child **ret_child);
+
+/* Close the scopes and groups that a task left open when its function returned; the last of them names the fault. */
+void noria_child_close_scopes(struct child *child);
+
+/* Tell the failure handler of something no caller will see. `text` says what. */
+void noria_report(struct loop *loop, const struct noria_failure *failure, const char *text);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The public face of scopes: checks at the door, then the tree. The caller's opaque storage is a struct scope.
+ */
+#include "base/message.h"
+#include "scope/scope.h"
+
+#include <errno.h>
+
+_Static_assert(sizeof(struct scope) <= sizeof(struct noria_scope), "struct noria_scope is too small");
+_Static_assert(_Alignof(struct scope) <= _Alignof(struct noria_scope), "struct noria_scope is aligned too little");
+
+/* A scope of noria_within() and its like that could not be opened: closing it gives the result as it is. */
+enum { MAGIC_NONE = 1 };
+
+static struct scope *from_public(const struct noria_scope *scope)
+{
+	return (struct scope *)(uintptr_t)scope;
+}
+
+static void open_in(struct task *task, struct scope *scope, int64_t deadline_ns, unsigned flags,
+		    const struct noria_site *site)
+{
+	noria_scope_enter(scope, task, task->scope, deadline_ns, flags, site);
+	task->scope = scope;
+}
+
+int noria_scope_open_at(struct noria_scope *storage, int64_t deadline_ns, unsigned flags, const struct noria_site *site)
+{
+	struct scope *scope = from_public(storage);
+	struct task *task = noria_current();
+	int r;
+
+	if (!task)
+		return -ENXIO;
+	if (flags & ~(unsigned)(NORIA_SCOPE_SHIELD | NORIA_SCOPE_IDLE))
+		return noria_refuse(-EINVAL, "unknown scope flags %#x at %s:%d", flags, site->file, site->line);
+	r = noria_scope_refuse_open(scope, site);
+	if (r < 0)
+		return r;
+	open_in(task, scope, deadline_ns, flags, site);
+	return 0;
+}
+
+void noria_scope_open_quietly_(struct noria_scope *storage, int64_t duration_ns, unsigned flags,
+			       const struct noria_site *site)
+{
+	struct scope *scope = from_public(storage);
+	struct task *task = noria_current();
+	int64_t deadline_ns = NORIA_FOREVER;
+
+	if (!task) {
+		scope->magic = MAGIC_NONE;
+		return;
+	}
+	if (duration_ns != NORIA_FOREVER) {
+		int64_t now = noria_loop_clock(task->loop);
+
+		deadline_ns = duration_ns <= 0                    ? now
+			      : now < NORIA_FOREVER - duration_ns ? now + duration_ns
+								  : NORIA_FOREVER;
+	}
+	open_in(task, scope, deadline_ns, flags, site);
+	if (duration_ns <= 0)
+		noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE);
+}
+
+ssize_t noria_scope_close(struct noria_scope *storage, ssize_t result)
+{
+	struct scope *scope = from_public(storage);
+	struct task *task;
+	int r;
+
+	if (scope->magic == MAGIC_NONE) {
+		scope->magic = 0;
+		return result;
+	}
+	task = noria_current();
+	if (!task)
+		return -ENXIO;
+	r = noria_scope_refuse_close(scope, task);
+	if (r < 0)
+		return r;
+	task->scope = scope->parent;
+	noria_scope_leave(scope);
+	return noria_scope_verdict(scope, result);
+}
+
+void noria_scope_cleanup_(struct noria_scope *storage)
+{
+	struct scope *scope = from_public(storage);
+
+	if (scope_is_open(scope) && noria_current())
+		(void)noria_scope_close(storage, 0);
+}
+
+void noria_scope_cancel(struct noria_scope *storage)
+{
+	struct scope *scope = from_public(storage);
+
+	if (scope_is_open(scope))
+		noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT);
+}
+
+enum noria_cause_kind noria_scope_cause(const struct noria_scope *storage)
+{
+	return from_public(storage)->cause;
+}
+
+int noria_scope_set_deadline(struct noria_scope *storage, int64_t deadline_ns)
+{
+	struct scope *scope = from_public(storage);
+
+	if (!scope_is_open(scope))
+		return noria_refuse(-EINVAL, "moving the deadline of a scope that is not open");
+	if (scope->cause != NORIA_CAUSE_NONE || scope->deadline <= noria_loop_clock(scope->task->loop))
+		return noria_refuse(-EBUSY,
+				    "moving the deadline of the %s of %s:%d, which has been cancelled or has expired",
+				    scope->site->what, scope->site->file, scope->site->line);
+	scope->deadline = deadline_ns;
+	noria_scope_refresh(scope);
+	noria_timer_clear(scope->task->loop, &scope->timer);
+	/* Operations in flight may carry the old deadline as a linked timeout; from now on the heap keeps the new one. */
+	if (deadline_ns != NORIA_FOREVER)
+		noria_timer_set(scope->task->loop, &scope->timer, deadline_ns);
+	return 0;
+}
+
+int noria_scope_unshield(struct noria_scope *storage)
+{
+	struct scope *scope = from_public(storage);
+
+	if (!scope_is_open(scope))
+		return noria_refuse(-EINVAL, "lifting the shield of a scope that is not open");
+	if (!scope->shield)
+		return 0;
+	scope->shield = false;
+	noria_scope_refresh(scope);
+	noria_scope_arm(scope); /* for what is parked beneath already, with no limit from outside */
+	if (scope->parent && scope->parent->cancelled && !scope->cancelled)
+		noria_scope_spread(scope);
+	return 0;
+}
+
+int64_t noria_deadline(void)
+{
+	struct task *task = noria_current();
+
+	return task ? task->scope->effective : -ENXIO;
+}
+
+bool noria_draining(void)
+{
+	struct task *task = noria_current();
+
+	return task && task->scope->draining;
+}
+
+/* The real clock counts here: a computation may have lasted past its deadline within one turn. */
+int noria_check(void)
+{
+	struct task *task = noria_current();
+
+	if (!task)
+		return -ENXIO;
+	if (task->scope->effective != NORIA_FOREVER)
+		noria_scope_expire(task->scope, noria_loop_clock(task->loop));
+	return scope_checkpoint(task);
+}
+
+int noria_yield(void)
+{
+	int r = noria_check();
+
+	if (r < 0)
+		return r;
+	noria_task_yield(noria_loop->current);
+	return scope_checkpoint(noria_loop->current);
+}

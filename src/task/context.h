@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Contexts: a stack and the place where it stopped. Three implementations of one switch: assembly for x86-64 and
+ * aarch64, ucontext elsewhere and as a build option. The sanitizers are told of each switch in context.c, so that
+ * nothing above needs to know of them.
+ *
+ * The floating-point control words (mxcsr, x87, fpcr) are not saved: a program that changes them does so for its
+ * whole thread.
+ */
+#ifndef NORIA_TASK_CONTEXT_H
+#define NORIA_TASK_CONTEXT_H
+
+#include <stddef.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define NORIA_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define NORIA_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define NORIA_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define NORIA_TSAN 1
+#endif
+#endif
+
+#ifndef NORIA_ASAN
+#define NORIA_ASAN 0
+#endif
+#ifndef NORIA_TSAN
+#define NORIA_TSAN 0
+#endif
+
+#ifdef NORIA_CONTEXT_UCONTEXT
+#include <ucontext.h>
+#endif
+
+struct context {
+#ifdef NORIA_CONTEXT_UCONTEXT
+	ucontext_t ucontext;
+#else
+	void *sp; /* everything else is saved on the stack it points into */
+#endif
+	void (*entry)(void *arg);
+	void *arg;
+#if NORIA_ASAN
+	void *fake_stack;
+	const void *stack_low;
+	size_t stack_size;
+#endif
+#if NORIA_TSAN
+	void *fiber;
+#endif
+};
+
+/* A context that will run entry(arg) on the stack [low, low + size). `entry` never returns. */
+void noria_context_make(struct context *context, void *low, size_t size, void (*entry)(void *), void *arg);
+
+/* The context of the calling thread itself, on its own stack. */
+void noria_context_adopt(struct context *context);
+
+/* Save here, go on there. */
+void noria_context_switch(struct context *from, struct context *to);
+
+/* Leave a context for good: it will be made anew, or its stack freed. */
+_Noreturn void noria_context_leave(struct context *from, struct context *to);
+
+/* After a context was left for good, from another one: forget what was kept for it. */
+void noria_context_done(struct context *context);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The turn. The loop sleeps only in the ring's enter, and only when nothing is ready, nothing waits for an entry, and
+ * no other thread has left work: it says that it sleeps before it looks a last time, so that whoever leaves work after
+ * that look knows to wake it.
+ */
+#include "task/loop.h"
+
+#include "base/assert.h"
+#include "base/message.h"
+#include "ring/ring.h"
+#include "task/submission.h"
+#include "task/timer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+__thread struct loop *noria_loop;
+
+struct task *noria_no_current(void)
+{
+	noria_refuse(-ENXIO,
+		     "no runtime on this thread. Remedy: call from a task, inside noria_run(); an offloaded call, "
+		     "another thread and a fork's child are not tasks");
+	return NULL;
+}
+
+int64_t noria_loop_clock(struct loop *loop)
+{
+	return loop->ring->class->now(loop->ring);
+}
+
+int noria_loop_open(struct loop *loop, const struct noria_config *config)
+{
+	int r;
+
+	memset(loop, 0, sizeof *loop);
+	loop->config = *config;
+	loop->flying = malloc(LOOP_FD_BUCKETS * sizeof *loop->flying);
+	if (!loop->flying)
+		return noria_refuse(-ENOMEM, "no memory for a loop");
+	r = noria_kernel_ring_open(&loop->ring, config->ring_entries, config->ring_entries_max);
+	if (r < 0) {
+		free(loop->flying);
+		return r;
+	}
+	for (int i = 0; i < LOOP_FD_BUCKETS; i++)
+		list_init(&loop->flying[i]);
+	list_init(&loop->backlog);
+	list_init(&loop->cancels);
+	list_init(&loop->splices);
+	list_init(&loop->closings);
+	list_init(&loop->tasks);
+	loop->stack_size = config->stack_size;
+	loop->tasks_max = config->tasks_max;
+	loop->timeouts_linked = config->timeouts == NORIA_TIMEOUTS_LINKED;
+	loop->now = noria_loop_clock(loop);
+	noria_stack_pool_init(&loop->stacks, features_has(&loop->ring->features, FEATURE_GUARD));
+	noria_context_adopt(&loop->hub);
+	return 0;
+}
+
+void noria_loop_close(struct loop *loop)
+{
+	invariant(loop->tasks_alive == 0 && loop->in_flight == 0);
+	loop->ring->class->close(loop->ring);
+	noria_stack_pool_done(&loop->stacks);
+	free(loop->flying);
+}
+
+void noria_loop_post(struct loop *loop, struct remote *remote)
+{
+	struct remote *head = atomic_load(&loop->remotes);
+
+	do
+		remote->next = head;
+	while (!atomic_compare_exchange_weak(&loop->remotes, &head, remote));
+	if (atomic_exchange(&loop->asleep, false))
+		loop->ring->class->wake(loop->ring);
+}
+
+void noria_loop_signal(struct loop *loop)
+{
+	atomic_fetch_add(&loop->signals, 1);
+	loop->ring->class->wake(loop->ring);
+}
+
+/* They were pushed onto a stack: turn it round, the first posted comes first. */
+static void run_remotes(struct loop *loop)
+{
+	struct remote *remote = atomic_load(&loop->remotes) ? atomic_exchange(&loop->remotes, NULL) : NULL;
+	struct remote *first = NULL;
+
+	while (remote) {
+		struct remote *next = remote->next;
+
+		remote->next = first;
+		first = remote;
+		remote = next;
+	}
+	while (first) {
+		struct remote *next = first->next;
+
+		first->run(first);
+		first = next;
+	}
+}
+
+static bool has_work(struct loop *loop)
+{
+	return !fifo_empty(&loop->ready) || !list_empty(&loop->backlog) || !list_empty(&loop->cancels) ||
+	       atomic_load(&loop->remotes) || atomic_load(&loop->signals) != loop->signals_handled;
+}
+
+/* The kernel has no memory for requests just now. They stay queued; give it a moment unless there is other work. */
+static void pause_for_memory(struct loop *loop)
+{
+	struct timespec pause = {.tv_nsec = 1000 * 1000};
+
+	if (fifo_empty(&loop->ready) && ring_ready(loop->ring) == 0)
+		nanosleep(&pause, NULL);
+}
+
+static void enter(struct loop *loop, bool sleep)
+{
+	struct ring *ring = loop->ring;
+	struct heap_node *first = heap_first(&loop->timers);
+	int r;
+
+	if (unlikely(__atomic_load_n(ring->sq_flags, __ATOMIC_RELAXED) & IORING_SQ_CQ_OVERFLOW)) {
+		loop->overflows++;
+		loop->crowded = true;
+	}
+	r = ring->class->enter(ring, sleep, first ? first->key : INT64_MAX);
+	if (r == -EAGAIN || r == -ENOMEM)
+		pause_for_memory(loop);
+	else
+		invariant(r == 0);
+}
+
+/* Submissions found no room, or completions did not: let the queues grow, now that none is half used. */
+static void grow_if_crowded(struct loop *loop)
+{
+	struct ring *ring = loop->ring;
+
+	if (likely(!loop->crowded && list_empty(&loop->backlog)))
+		return;
+	loop->crowded = false;
+	if (ring->sq_entries < ring->entries_max && ring_pending(ring) == 0)
+		ring->class->grow(ring);
+}
+
+static void turn(struct loop *loop)
+{
+	bool sleep;
+
+	noria_loop_run_ready(loop);
+	run_remotes(loop);
+	if (unlikely(atomic_load(&loop->signals) != loop->signals_handled))
+		loop->on_signal(loop);
+	noria_submissions_flush(loop);
+	if (loop->tasks_alive == 0)
+		return;
+	sleep = false;
+	if (!has_work(loop)) {
+		atomic_store(&loop->asleep, true);
+		sleep = !has_work(loop);
+	}
+	if (sleep || ring_pending(loop->ring) > 0 || ring_needs_enter(loop->ring))
+		enter(loop, sleep);
+	atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
+	loop->now = noria_loop_clock(loop);
+	noria_submissions_reap(loop);
+	grow_if_crowded(loop);
+	noria_timers_fire(loop);
+}
+
+void noria_loop_run(struct loop *loop)
+{
+	while (loop->tasks_alive > 0)
+		turn(loop);
+}
+
+int64_t noria_now(void)
+{
+	return noria_loop ? noria_loop_clock(noria_loop) : -ENXIO;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The loop: one thread's ring, tasks and timers. A turn runs the ready tasks within a budget, makes one system call
+ * that submits everything and waits for what comes next, and hands out what has completed.
+ */
+#ifndef NORIA_TASK_LOOP_H
+#define NORIA_TASK_LOOP_H
+
+#include "base/assert.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "task/context.h"
+#include "task/stack.h"
+#include "task/task.h"
+
+#include <noria/run.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffers;
+struct drain;
+struct executor;
+struct ring;
+
+enum {
+	LOOP_BUDGET = 64,       /* switches a turn: bounds how late timers and completions are looked at */
+	LOOP_FD_BUCKETS = 4096, /* of submissions in flight, by descriptor */
+};
+
+/* Work that another thread hands to the loop. */
+struct remote {
+	struct remote *next;
+	void (*run)(struct remote *remote); /* on the loop; must not park */
+};
+
+struct loop {
+	/* what a switch touches */
+	struct task *current; /* NULL on the hub */
+	struct fifo ready;
+	unsigned budget; /* switches left in this turn */
+	struct task *dead;
+	struct context hub;
+
+	/* what an operation touches */
+	struct ring *ring;
+	int64_t now; /* the time when this turn began */
+	uint64_t generation;
+	size_t in_flight;
+	struct list *flying;  /* LOOP_FD_BUCKETS lists */
+	struct list backlog;  /* submissions that found no room */
+	struct list cancels;  /* submissions that wait for an entry to be cancelled with */
+	struct list splices;  /* in flight, with a second descriptor */
+	struct list closings; /* descriptors that are being closed */
+	struct heap timers;
+	bool timeouts_linked;
+
+	/* other threads, and signal handlers */
+	_Atomic(struct remote *) remotes;
+	atomic_bool asleep;
+	atomic_uint signals;      /* SIGINT and SIGTERM so far */
+	unsigned signals_handled; /* of these, by on_signal */
+	void (*on_signal)(struct loop *loop);
+
+	struct stack_pool stacks;
+	size_t stack_size, tasks_alive, tasks_max;
+	uint64_t last_task_id;
+	struct list tasks;
+
+	struct noria_config config; /* with the defaults filled in */
+	uint64_t overflows;         /* times the completion queue was too small (nothing is lost, see ring.h) */
+	bool crowded;               /* the completion queue overflowed: grow */
+
+	struct drain *drain; /* how this run ends: noria_run()'s */
+
+	/* made on first use by the floors above, freed by noria_run() */
+	struct executor *executor;
+	struct buffers *buffers;
+};
+
+/* The loop of this thread, or NULL. */
+extern __thread struct loop *noria_loop;
+
+/* Says why there is no task here, and returns NULL. */
+struct task *noria_no_current(void);
+
+/* The task that is running on this thread, or NULL with -ENXIO's message. */
+static inline struct task *noria_current(void)
+{
+	struct loop *loop = noria_loop;
+
+	return likely(loop && loop->current) ? loop->current : noria_no_current();
+}
+
+int noria_loop_open(struct loop *loop, const struct noria_config *config);
+void noria_loop_close(struct loop *loop);
+/* Until no task is left. */
+void noria_loop_run(struct loop *loop);
+void noria_loop_run_ready(struct loop *loop);
+
+/* Hand work to a loop from any thread. */
+void noria_loop_post(struct loop *loop, struct remote *remote);
+/* Count a signal for a loop, from its handler on any thread. */
+void noria_loop_signal(struct loop *loop);
+/* The ring's clock, read now. */
+int64_t noria_loop_clock(struct loop *loop);
+
+#endif

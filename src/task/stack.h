@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Stacks, from slabs. A slab is one mapping that holds many stacks of one size, each above a guard region; only touched
+ * pages cost memory. Taking and giving back a stack is a few instructions, the last one given back is taken first
+ * (it is hot), and a slab that is wholly free is unmapped, but for one of each size.
+ */
+#ifndef NORIA_TASK_STACK_H
+#define NORIA_TASK_STACK_H
+
+#include "base/list.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	STACK_MIN_LOG2 = 14, /* 16 KiB */
+	STACK_MAX_LOG2 = 28, /* 256 MiB */
+	STACK_SIZES = STACK_MAX_LOG2 - STACK_MIN_LOG2 + 1,
+	STACK_GUARD = 16 * 1024, /* a frame larger than this can step over it */
+};
+
+struct slab;
+
+struct stack {
+	struct slab *slab;
+	char *low; /* the lowest usable byte; the guard is below */
+	size_t size;
+	unsigned index;
+};
+
+struct stack_pool {
+	struct list partial[STACK_SIZES]; /* slabs with a free stack */
+	struct list full[STACK_SIZES];
+	unsigned empty[STACK_SIZES]; /* wholly free slabs among the partial ones */
+	bool guard_advice;           /* MADV_GUARD_INSTALL works here */
+};
+
+void noria_stack_pool_init(struct stack_pool *pool, bool guard_advice);
+/* All stacks have been given back. */
+void noria_stack_pool_done(struct stack_pool *pool);
+
+/* `size` is rounded up to a power of two. Returns 0, -EINVAL (too large) or -ENOMEM, with noria_message(). */
+int noria_stack_get(struct stack_pool *pool, size_t size, struct stack *ret_stack);
+void noria_stack_put(struct stack_pool *pool, const struct stack *stack);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a submission to the ring's arrays and back. In flight, each stands in a list of its descriptor's bucket, so that
+ * closing a descriptor can find what runs on it.
+ */
+#include "task/submission.h"
+
+#include "base/assert.h"
+#include "ring/compat.h"
+#include "ring/memcheck.h"
+#include "ring/ring.h"
+#include "task/loop.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+/* A word is address and generation: user addresses have 47 bits (48 on aarch64) of which the low 4 are clear. */
+enum { TOKEN_GENERATION_BITS = 17, TOKEN_SHIFT = TOKEN_GENERATION_BITS + 3 };
+
+static const unsigned char next_states[] = {
+#define X(state, next) [SUBMISSION_##state] = (next),
+	SUBMISSION_STATES(X)
+#undef X
+};
+
+static inline void move(struct submission *submission, enum submission_state state)
+{
+	invariant(next_states[submission->state] >> state & 1);
+	submission->state = state;
+}
+
+static uint64_t new_token(struct loop *loop, const struct submission *submission)
+{
+	uint64_t address = (uint64_t)(uintptr_t)submission;
+	uint64_t generation = ++loop->generation & ((1U << TOKEN_GENERATION_BITS) - 1);
+
+	invariant((address & 15) == 0 && address >> 48 == 0);
+	return address >> 4 << TOKEN_SHIFT | generation << 3 | RING_OPERATION;
+}
+
+static struct submission *token_submission(uint64_t token)
+{
+	return (struct submission *)(uintptr_t)(token >> TOKEN_SHIFT << 4);
+}
+
+/* A descriptor's closing, while it waits for what is under way on it. */
+struct closing {
+	struct wait wait;
+	struct list node; /* in loop->closings */
+	int fd;
+	unsigned left;
+};
+
+static bool is_splice(const struct io_uring_sqe *sqe)
+{
+	return sqe->opcode == IORING_OP_SPLICE;
+}
+
+static bool uses_fd(const struct submission *submission, int fd)
+{
+	const struct io_uring_sqe *sqe = &submission->sqe;
+
+	return sqe->fd == fd || (is_splice(sqe) && sqe->splice_fd_in == fd);
+}
+
+static bool is_closing(struct loop *loop, const struct submission *submission)
+{
+	for (struct list *node = loop->closings.next; node != &loop->closings; node = node->next)
+		if (uses_fd(submission, list_entry(node, struct closing, node)->fd))
+			return true;
+	return false;
+}
+
+void noria_submission_init(struct submission *submission,
+			   void (*complete)(struct submission *, int32_t, uint32_t, bool))
+{
+	list_init(&submission->node);
+	list_init(&submission->cancel);
+	list_init(&submission->splice);
+	submission->complete = complete;
+	submission->state = SUBMISSION_IDLE;
+	submission->limited = false;
+	submission->cancel_asked = false;
+	submission->closing = NULL;
+}
+
+static bool room(struct loop *loop, const struct submission *submission)
+{
+	return ring_room(loop->ring, submission->limited ? 2 : 1);
+}
+
+static unsigned skip_flag(struct loop *loop)
+{
+	return features_has(&loop->ring->features, FEATURE_CQE_SKIP) ? IOSQE_CQE_SKIP_SUCCESS : 0;
+}
+
+/* There is room. */
+static void place(struct loop *loop, struct submission *submission)
+{
+	struct io_uring_sqe *sqe = ring_reserve(loop->ring);
+
+	move(submission, SUBMISSION_FLYING);
+	*sqe = submission->sqe;
+	sqe->user_data = submission->token;
+	if (submission->limited) {
+		struct io_uring_sqe *limit = ring_reserve(loop->ring);
+
+		sqe->flags |= IOSQE_IO_LINK;
+		io_uring_prep_link_timeout(limit, &submission->limit, IORING_TIMEOUT_ABS);
+		limit->user_data = RING_IGNORE;
+		limit->flags |= (uint8_t)skip_flag(loop);
+	}
+	list_push_back(&loop->flying[(unsigned)sqe->fd % LOOP_FD_BUCKETS], &submission->node);
+	if (unlikely(is_splice(sqe)))
+		list_push_back(&loop->splices, &submission->splice);
+	loop->in_flight++;
+}
+
+void noria_submit(struct loop *loop, struct submission *submission)
+{
+	submission->token = new_token(loop, submission);
+	submission->cancel_asked = false;
+	if (unlikely(!list_empty(&loop->closings) && is_closing(loop, submission))) {
+		submission->complete(submission, -EBADF, 0, true); /* it must not reach the number's next owner */
+	} else if (likely(list_empty(&loop->backlog) && room(loop, submission))) {
+		place(loop, submission);
+	} else {
+		move(submission, SUBMISSION_BACKLOG);
+		list_push_back(&loop->backlog, &submission->node);
+	}
+}
+
+/* What a cancel brings: -EINTR and the kernel's internal -ERESTARTSYS come from calls that a worker was blocked in. */
+static bool was_interrupted(int32_t result)
+{
+	return result == -ECANCELED || result == -EINTR || result == -KERNEL_ERESTARTSYS;
+}
+
+static void complete(struct submission *submission, int32_t result, uint32_t flags, bool last)
+{
+	if (last) {
+		move(submission, SUBMISSION_IDLE);
+		list_remove(&submission->node);
+		list_remove(&submission->cancel);
+		list_remove(&submission->splice);
+		if (unlikely(submission->closing)) {
+			if (was_interrupted(result))
+				result = -EBADF;
+			if (--submission->closing->left == 0)
+				noria_wait_complete(&submission->closing->wait);
+			submission->closing = NULL;
+		}
+	}
+	submission->complete(submission, result, flags, last);
+}
+
+void noria_submission_cancel(struct loop *loop, struct submission *submission)
+{
+	if (submission->state == SUBMISSION_IDLE || submission->cancel_asked)
+		return;
+	submission->cancel_asked = true;
+	if (submission->state == SUBMISSION_BACKLOG)
+		complete(submission, -ECANCELED, 0, true);
+	else
+		list_push_back(&loop->cancels, &submission->cancel);
+}
+
+static void end_one(struct loop *loop, struct submission *submission, int fd, struct closing *closing)
+{
+	if (!uses_fd(submission, fd) || submission->closing)
+		return;
+	submission->closing = closing;
+	closing->left++;
+	noria_submission_cancel(loop, submission);
+}
+
+static void end_in_list(struct loop *loop, struct list *head, int fd, struct closing *closing)
+{
+	struct list *node, *next;
+
+	for (node = head->next; node != head; node = next) {
+		next = node->next;
+		end_one(loop, list_entry(node, struct submission, node), fd, closing);
+	}
+}
+
+static void end_splices(struct loop *loop, int fd, struct closing *closing)
+{
+	struct list *node, *next;
+
+	for (node = loop->splices.next; node != &loop->splices; node = next) {
+		next = node->next;
+		end_one(loop, list_entry(node, struct submission, splice), fd, closing);
+	}
+}
+
+static void describe_closing(const struct wait *wait, char *text, size_t size)
+{
+	snprintf(text, size, "closes a descriptor; waits for %u operations on it to end",
+		 container_of(wait, struct closing, wait)->left);
+}
+
+static const struct wait_class closing_class = {.describe = describe_closing};
+
+void noria_submissions_end_fd(struct loop *loop, int fd)
+{
+	struct list *bucket = &loop->flying[(unsigned)fd % LOOP_FD_BUCKETS];
+	struct closing closing = {.fd = fd, .left = 1}; /* one for ourselves, while we look */
+
+	if (list_empty(bucket) && list_empty(&loop->backlog) && list_empty(&loop->splices))
+		return;
+	noria_wait_init(&closing.wait, &closing_class);
+	end_in_list(loop, bucket, fd, &closing);
+	end_in_list(loop, &loop->backlog, fd, &closing);
+	end_splices(loop, fd, &closing);
+	list_push_back(&loop->closings, &closing.node);
+	if (--closing.left > 0)
+		noria_wait_park(&closing.wait);
+	list_remove(&closing.node);
+}
+
+void noria_submissions_flush(struct loop *loop)
+{
+	while (!list_empty(&loop->cancels) && ring_room(loop->ring, 1)) {
+		struct submission *submission = list_entry(list_pop_front(&loop->cancels), struct submission, cancel);
+		struct io_uring_sqe *sqe = ring_reserve(loop->ring);
+
+		io_uring_prep_cancel64(sqe, submission->token, 0);
+		sqe->user_data = RING_IGNORE;
+		sqe->flags |= (uint8_t)skip_flag(loop);
+	}
+	while (!list_empty(&loop->backlog)) {
+		struct submission *submission = list_entry(loop->backlog.next, struct submission, node);
+
+		if (!room(loop, submission))
+			break;
+		list_remove(&submission->node);
+		place(loop, submission);
+	}
+}
+
+static void dispatch(struct loop *loop, uint64_t token, int32_t result, uint32_t flags)
+{
+	struct submission *submission = token_submission(token);
+	bool last = !(flags & IORING_CQE_F_MORE);
+
+	invariant(submission->token == token && submission->state == SUBMISSION_FLYING);
+	if (unlikely(loop->ring->memcheck))
+		noria_memcheck_filled(&submission->sqe, result);
+	loop->in_flight -= last;
+	complete(submission, result, flags, last);
+}
+
+void noria_submissions_reap(struct loop *loop)
+{
+	struct ring *ring = loop->ring;
+	unsigned ready = ring_ready(ring);
+
+	for (unsigned i = 0; i < ready; i++) {
+		struct io_uring_cqe cqe = *ring_peek(ring, i);
+
+		if (likely((cqe.user_data & RING_TAG) == RING_OPERATION))
+			dispatch(loop, cqe.user_data, cqe.res, cqe.flags);
+		else if ((cqe.user_data & RING_TAG) == RING_OWN)
+			ring->class->own(ring, &cqe);
+	}
+	if (ready > 0)
+		ring_reaped(ring, ready);
+}

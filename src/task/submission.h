@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Submissions: one entry of the ring from the moment a task wants it until its terminal completion. It owns the entry's
+ * content, so a full queue only delays it: what finds no room stands in the loop's backlog. A pair (an operation and its
+ * linked timeout) is placed together or not at all.
+ *
+ * Each activation has a word of its own (address and generation) as user_data. A cancel aims at that word, so it can
+ * never hit a later operation at the same address.
+ */
+#ifndef NORIA_TASK_SUBMISSION_H
+#define NORIA_TASK_SUBMISSION_H
+
+#include "base/list.h"
+#include "task/wait.h"
+
+#include <liburing.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct closing;
+struct loop;
+
+/* X(state, what may follow) */
+#define SUBMISSION_STATES(X) \
+	X(IDLE, 1 << SUBMISSION_BACKLOG | 1 << SUBMISSION_FLYING) \
+	X(BACKLOG, 1 << SUBMISSION_FLYING | 1 << SUBMISSION_IDLE) \
+	X(FLYING, 1 << SUBMISSION_IDLE)
+
+enum submission_state {
+#define X(state, next) SUBMISSION_##state,
+	SUBMISSION_STATES(X)
+#undef X
+};
+
+struct submission {
+	struct io_uring_sqe sqe; /* filled by the operation; user_data is ours */
+	struct list node;        /* in the backlog, or among those in flight on its descriptor */
+	struct list splice;      /* in loop->splices: it reads from a second descriptor */
+	struct list cancel;      /* in loop->cancels */
+	struct __kernel_timespec limit;
+	uint64_t token;
+	/* For each completion; `last` says that it is the terminal one. Must not park. */
+	void (*complete)(struct submission *submission, int32_t result, uint32_t flags, bool last);
+	enum submission_state state;
+	bool limited; /* a linked timeout goes with it, at `limit` */
+	bool cancel_asked;
+	struct closing *closing; /* its descriptor is being closed: -ECANCELED means -EBADF */
+} __attribute__((aligned(16)));
+
+void noria_submission_init(struct submission *submission,
+			   void (*complete)(struct submission *, int32_t, uint32_t, bool));
+/* Submit, or submit again after the terminal completion. */
+void noria_submit(struct loop *loop, struct submission *submission);
+/* Ask the kernel to end it; once an activation. Its terminal completion says what happened. */
+void noria_submission_cancel(struct loop *loop, struct submission *submission);
+/* Cancel whatever is under way on a descriptor, and park until all of it has ended. */
+void noria_submissions_end_fd(struct loop *loop, int fd);
+
+/* For the loop: move waiting cancels and the backlog into the queue as far as there is room. */
+void noria_submissions_flush(struct loop *loop);
+/* For the loop: dispatch everything that has completed. */
+void noria_submissions_reap(struct loop *loop);
+
+#endif

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A task's life: made on a stack from the pool, started, parked and resumed, buried. A task that stops switches
+ * directly to the next ready one while the turn's budget lasts, and to the hub (the loop, on the thread's own stack)
+ * when it is spent or nobody is ready. One that ends goes to the hub, which can free the stack it stood on.
+ */
+#include "task/task.h"
+
+#include "base/assert.h"
+#include "base/message.h"
+#include "task/loop.h"
+#include "task/wait.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const unsigned char next_states[] = {
+#define X(state, next) [TASK_##state] = (next),
+	TASK_STATES(X)
+#undef X
+};
+
+static inline void move(struct task *task, enum task_state state)
+{
+	invariant(next_states[task->state] >> state & 1);
+	task->state = state;
+}
+
+static void resumed(struct task *task)
+{
+	task->loop->current = task;
+	move(task, TASK_RUNNING);
+}
+
+/* Off this task, to the next. Returns when it is resumed. */
+static void switch_away(struct task *task)
+{
+	struct loop *loop = task->loop;
+	struct fifo_node *node = loop->budget > 0 ? fifo_pop(&loop->ready) : NULL;
+	struct task *next;
+
+	if (!node) {
+		loop->current = NULL;
+		noria_context_switch(&task->context, &loop->hub);
+		return;
+	}
+	loop->budget--;
+	next = container_of(node, struct task, ready);
+	resumed(next);
+	if (next != task)
+		noria_context_switch(&task->context, &next->context);
+}
+
+/* How far below `frame` the task's innermost scope reaches, with a page for what lies around it. */
+static inline __attribute__((always_inline)) size_t depth_of(const struct task *task, const void *frame)
+{
+	const char *top = frame, *scope = (const char *)task->scope;
+
+	return scope >= task->stack.low && scope < top ? (size_t)(top - scope) + 4096 : 16;
+}
+
+static void task_main(void *arg)
+{
+	struct task *task = arg;
+	struct loop *loop = task->loop;
+
+	task->result = task->fn(task->arg);
+	invariant(loop == noria_loop); /* a fork's child must not return from its task, but end by _exit() */
+	/*
+	 * Scopes left open lie in frames that are dead but untouched as yet, and children may use what is there: go on below
+	 * them. This cannot be a function of its own, whose frame would be the first to overwrite them.
+	 */
+	if (unlikely(task->scope != task->outermost)) {
+		volatile char *below = __builtin_alloca(depth_of(task, __builtin_frame_address(0)));
+
+		*below = 0;
+	}
+	task->on_end(task);
+	move(task, TASK_ENDED);
+	loop->current = NULL;
+	loop->dead = task;
+	noria_context_leave(&task->context, &loop->hub);
+}
+
+/* Objects of neighbouring stacks are spread over cache lines; at the same offset they would evict one another. */
+static size_t colour(const struct stack *stack)
+{
+	return (size_t)(stack->index & 15) * 64;
+}
+
+int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec *spec, struct task **ret_task)
+{
+	struct stack stack;
+	struct task *task;
+	char *top;
+	int r;
+
+	if (unlikely(loop->tasks_alive >= loop->tasks_max))
+		return noria_refuse(
+			-EAGAIN,
+			"the runtime's limit of %zu tasks is reached. Remedy: bound the work, or raise tasks_max",
+			loop->tasks_max);
+	r = noria_stack_get(&loop->stacks, spec->stack_size, &stack);
+	if (unlikely(r < 0))
+		return r;
+	top = stack.low + stack.size - colour(&stack);
+	task = (struct task *)(((uintptr_t)top - object_size - 15 - spec->extra - 63) & ~(uintptr_t)63);
+	memset(task, 0, object_size);
+	task->loop = loop;
+	task->fn = spec->fn;
+	task->arg = spec->arg;
+	task->name = spec->name;
+	task->site = spec->site;
+	task->on_end = spec->on_end;
+	task->id = ++loop->last_task_id;
+	task->stack = stack;
+	task->state = TASK_NEW;
+	noria_context_make(&task->context, stack.low, (size_t)((char *)task - stack.low), task_main, task);
+	list_push_back(&loop->tasks, &task->all);
+	loop->tasks_alive++;
+	*ret_task = task;
+	return 0;
+}
+
+void noria_task_start(struct task *task)
+{
+	move(task, TASK_READY);
+	fifo_push(&task->loop->ready, &task->ready);
+}
+
+void noria_task_yield(struct task *task)
+{
+	noria_task_start(task);
+	switch_away(task);
+}
+
+void noria_task_park(struct task *task)
+{
+	move(task, TASK_PARKED);
+	switch_away(task);
+}
+
+void noria_task_spend(struct task *task)
+{
+	struct loop *loop = task->loop;
+
+	if (likely(loop->budget > 0))
+		loop->budget--;
+	else
+		noria_task_yield(task);
+}
+
+void noria_task_bury(struct task *task)
+{
+	struct loop *loop = task->loop;
+	struct stack stack = task->stack;
+
+	invariant(task->state == TASK_ENDED);
+	list_remove(&task->all);
+	noria_context_done(&task->context);
+	noria_stack_put(&loop->stacks, &stack);
+	loop->tasks_alive--;
+}
+
+/* On the hub: run ready tasks until there are none, or the budget is spent. */
+void noria_loop_run_ready(struct loop *loop)
+{
+	struct fifo_node *node;
+
+	loop->budget = LOOP_BUDGET;
+	while (loop->budget > 0 && (node = fifo_pop(&loop->ready))) {
+		struct task *task = container_of(node, struct task, ready);
+
+		loop->budget--;
+		resumed(task);
+		noria_context_switch(&loop->hub, &task->context);
+		if (loop->dead) {
+			noria_task_bury(loop->dead);
+			loop->dead = NULL;
+		}
+	}
+}
+
+void noria_wait_init(struct wait *wait, const struct wait_class *class)
+{
+	*wait = (struct wait){.class = class, .task = noria_loop->current};
+}
+
+void noria_wait_park(struct wait *wait)
+{
+	struct task *task = wait->task;
+
+	invariant(task->state == TASK_RUNNING);
+	if (wait->done)
+		return;
+	task->wait = wait;
+	noria_task_park(task);
+	task->wait = NULL;
+	invariant(wait->done);
+}
+
+void noria_wait_complete(struct wait *wait)
+{
+	invariant(!wait->done);
+	wait->done = true;
+	if (wait->task->wait == wait)
+		noria_task_start(wait->task);
+}
+
+void noria_wait_abandon(struct wait *wait)
+{
+	if (wait->done || wait->abandoned || !wait->class->abandon)
+		return;
+	wait->abandoned = true;
+	wait->class->abandon(wait);
+}
+
+const char *noria_task_name(void)
+{
+	return noria_loop && noria_loop->current ? noria_loop->current->name : "";
+}
+
+uint64_t noria_task_id(void)
+{
+	return noria_loop && noria_loop->current ? noria_loop->current->id : 0;
+}

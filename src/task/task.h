@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tasks: a stack, a state, and what it waits for. The task object lives at the top of its own stack, inside an object
+ * of the layer above (floor 3 adds its scope and its group), so that a task costs one stack and no other allocation.
+ */
+#ifndef NORIA_TASK_TASK_H
+#define NORIA_TASK_TASK_H
+
+#include "base/list.h"
+#include "noria/task.h"
+#include "task/context.h"
+#include "task/stack.h"
+
+#include <stdint.h>
+
+struct loop;
+struct scope;
+struct wait;
+
+/* X(state, what may follow) */
+#define TASK_STATES(X) \
+	X(NEW, 1 << TASK_READY) \
+	X(READY, 1 << TASK_RUNNING) \
+	X(RUNNING, 1 << TASK_READY | 1 << TASK_PARKED | 1 << TASK_ENDED) \
+	X(PARKED, 1 << TASK_READY) \
+	X(ENDED, 0)
+
+enum task_state {
+#define X(state, next) TASK_##state,
+	TASK_STATES(X)
+#undef X
+};
+
+struct task {
+	struct context context;
+	struct fifo_node ready; /* link in the run queue */
+	struct loop *loop;
+	struct wait *wait;   /* what it is parked on */
+	struct scope *scope; /* its innermost scope: floor 3's */
+	struct scope *outermost;
+	void (*on_end)(struct task *task);
+	noria_task_fn *fn;
+	void *arg;
+	const char *name;
+	const struct noria_site *site; /* where it was spawned */
+	uint64_t id;
+	struct list all; /* link in loop->tasks */
+	struct stack stack;
+	size_t progress; /* bytes moved by its last whole transfer */
+	int result;
+	enum task_state state;
+};
+
+struct task_spec {
+	noria_task_fn *fn;
+	void *arg;
+	const char *name;
+	const struct noria_site *site;
+	size_t stack_size;
+	size_t extra; /* bytes to reserve above the object, for a copied argument */
+	void (*on_end)(struct task *task);
+};
+
+/*
+ * Make a task with an object of `object_size` bytes around it, whose first member is the task; it does not run until
+ * noria_task_start(). Returns 0, -ENOMEM, -EAGAIN (limit of tasks) or -EINVAL, with noria_message().
+ */
+int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec *spec, struct task **ret_task);
+
+/* The `extra` bytes. */
+static inline void *task_extra(struct task *task, size_t object_size)
+{
+	return (char *)task + ((object_size + 15) & ~(size_t)15);
+}
+
+/* Into the run queue: a new or a parked task. */
+void noria_task_start(struct task *task);
+/* The running task goes to the end of the run queue. */
+void noria_task_yield(struct task *task);
+/* The running task stops until noria_task_start(). */
+void noria_task_park(struct task *task);
+/* Called on the hub: free the stack of a task that has ended. */
+void noria_task_bury(struct task *task);
+/*
+ * The running task did something that cost no switch: count it, and yield when the turn's budget is spent, so that a
+ * task whose operations always complete at once cannot starve the others.
+ */
+void noria_task_spend(struct task *task);
+
+#endif

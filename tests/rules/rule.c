@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The frame around each rule test: a runtime of its own, and a count of descriptors before and after. */
+#include "rule.h"
+
+#include <dirent.h>
+
+struct heard rule_heard;
+enum noria_timeouts rule_timeouts;
+
+static void hear(const struct noria_failure *failure, const char *text, void *arg)
+{
+	struct heard *heard = arg;
+
+	heard->count++;
+	heard->last = *failure;
+	snprintf(heard->text, sizeof heard->text, "%s", text);
+}
+
+int rule_count_fds(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	int count = -1; /* the directory itself */
+
+	if (!directory)
+		return -1;
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+int rule_run(noria_task_fn *body, void *arg, const struct noria_config *config, enum noria_timeouts timeouts)
+{
+	struct noria_config filled = {0};
+	int before, r;
+
+	if (config)
+		filled = *config;
+	filled.timeouts = rule_timeouts = timeouts;
+	if (!filled.on_failure) {
+		filled.on_failure = hear;
+		filled.on_failure_arg = &rule_heard;
+	}
+	before = rule_count_fds();
+	r = noria_run(&filled, body, arg);
+	cr_expect_eq(rule_count_fds(), before, "a descriptor was left behind");
+	if (r < 0)
+		fprintf(stderr, "noria_run: %s: %s\n", strerror(-r), noria_message());
+	return r;
+}

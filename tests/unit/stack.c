@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The pool of stacks: sizes, reuse, the release of slabs, and the guards, of both kinds. A guard is touched in a child
+ * process, which must die of it.
+ */
+#include "task/stack.h"
+
+#include "ring/feature.h"
+#include "task/loop.h"
+#include "unit.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static bool advice_works(void)
+{
+	struct features features;
+
+	return noria_features_probe(&features) == 0 && features_has(&features, FEATURE_GUARD);
+}
+
+static void with_each_kind_of_guard(void (*body)(struct stack_pool *pool))
+{
+	for (int kind = 0; kind < 2; kind++) {
+		struct stack_pool pool;
+
+		if (kind == 1 && !advice_works())
+			break;
+		noria_stack_pool_init(&pool, kind == 1);
+		body(&pool);
+		noria_stack_pool_done(&pool);
+	}
+}
+
+static void touch(void *arg)
+{
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGBUS, SIG_DFL);
+	*(volatile char *)arg = 1;
+}
+
+static bool faults(char *address)
+{
+	char text[4096];
+	int status = unit_in_child(touch, address, text, sizeof text);
+
+	return WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS);
+}
+
+static void check_guards(struct stack_pool *pool)
+{
+	struct stack stacks[3];
+
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(noria_stack_get(pool, 64 * 1024, &stacks[i]), 0);
+		memset(stacks[i].low, 0x5a, stacks[i].size);
+		cr_expect(faults(stacks[i].low - 1), "stack %d: the byte below it", i);
+		cr_expect(faults(stacks[i].low - STACK_GUARD), "stack %d: the lowest byte of its guard", i);
+		cr_expect_not(faults(stacks[i].low), "stack %d: its own lowest byte", i);
+	}
+	/* A guard stays when its stack is given back and taken again. */
+	noria_stack_put(pool, &stacks[1]);
+	cr_assert_eq(noria_stack_get(pool, 64 * 1024, &stacks[1]), 0);
+	cr_expect(faults(stacks[1].low - 1));
+	for (int i = 0; i < 3; i++)
+		noria_stack_put(pool, &stacks[i]);
+}
+
+Test(stack, guards_of_both_kinds_fault, .timeout = 60)
+{
+	with_each_kind_of_guard(check_guards);
+}
+
+static void check_reuse(struct stack_pool *pool)
+{
+	struct stack stacks[300], again;
+	uint64_t seed = 3;
+
+	for (int i = 0; i < 300; i++)
+		cr_assert_eq(noria_stack_get(pool, 16 * 1024, &stacks[i]), 0);
+	for (int i = 0; i < 300; i++)
+		for (int j = 0; j < i; j++)
+			cr_assert(stacks[i].low + stacks[i].size + STACK_GUARD <= stacks[j].low ||
+				  stacks[j].low + stacks[j].size + STACK_GUARD <= stacks[i].low);
+	for (int turn = 0; turn < 2000; turn++) {
+		struct stack *stack = &stacks[unit_random(&seed) % 300];
+
+		noria_stack_put(pool, stack);
+		cr_assert_eq(noria_stack_get(pool, 16 * 1024, &again), 0);
+		cr_assert_eq(again.low, stack->low, "the last one given back is taken first");
+		*stack = again;
+	}
+	for (int i = 0; i < 300; i++)
+		noria_stack_put(pool, &stacks[i]);
+}
+
+Test(stack, the_last_given_back_is_taken_first_and_none_overlap, .timeout = 60)
+{
+	with_each_kind_of_guard(check_reuse);
+}
+
+Test(stack, sizes_are_rounded_up_to_a_power_of_two)
+{
+	static const size_t asked[] = {1, 16384, 16385, 65536, 100000, 1 << 20};
+	static const size_t given[] = {16384, 16384, 32768, 65536, 131072, 1 << 20};
+	struct stack_pool pool;
+	struct stack stack;
+
+	noria_stack_pool_init(&pool, false);
+	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+		cr_assert_eq(noria_stack_get(&pool, asked[i], &stack), 0);
+		cr_expect_eq(stack.size, given[i], "%zu: %zu", asked[i], stack.size);
+		cr_expect_eq((uintptr_t)stack.low % 4096, 0);
+		stack.low[0] = stack.low[stack.size - 1] = 1;
+		noria_stack_put(&pool, &stack);
+	}
+	cr_expect_eq(noria_stack_get(&pool, ((size_t)1 << STACK_MAX_LOG2) + 1, &stack), -EINVAL);
+	cr_expect_not_null(strstr(noria_message(), "too large"));
+	noria_stack_pool_done(&pool);
+}
+
+static unsigned slabs(struct stack_pool *pool)
+{
+	unsigned count = 0;
+
+	for (int i = 0; i < STACK_SIZES; i++) {
+		for (struct list *node = pool->partial[i].next; node != &pool->partial[i]; node = node->next)
+			count++;
+		for (struct list *node = pool->full[i].next; node != &pool->full[i]; node = node->next)
+			count++;
+	}
+	return count;
+}
+
+Test(stack, free_slabs_are_released_but_for_one)
+{
+	static struct stack stacks[1000];
+	struct stack_pool pool;
+	unsigned most;
+
+	noria_stack_pool_init(&pool, advice_works());
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 1000; i++)
+			cr_assert_eq(noria_stack_get(&pool, 64 * 1024, &stacks[i]), 0);
+		most = slabs(&pool);
+		cr_expect_gt(most, 5);
+		for (int i = 0; i < 1000; i++)
+			noria_stack_put(&pool, &stacks[(i * 7) % 1000]);
+		cr_expect_eq(slabs(&pool), 1, "%u slabs of %u remain", slabs(&pool), most);
+	}
+	noria_stack_pool_done(&pool);
+}
+
+static __attribute__((noinline)) int deeper(volatile char *above, int depth)
+{
+	volatile char frame[1024];
+
+	frame[0] = above ? above[0] : 0;
+	return depth == 0 ? frame[0] : deeper(frame, depth - 1) + frame[0];
+}
+
+static int overflow(void *arg)
+{
+	(void)arg;
+	return deeper(NULL, 1000000);
+}
+
+static int overflow_in_child(void *arg)
+{
+	struct noria_spawn_options options = {.name = "greedy", .stack_size = 32 * 1024};
+	struct noria_group group;
+
+	(void)arg;
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn_with(&group, overflow, NULL, &options) == 0);
+	return noria_group_close(&group, 0);
+}
+
+static void run_overflow(void *arg)
+{
+	(void)arg;
+	signal(SIGSEGV, SIG_DFL);
+	_exit(noria_run(NULL, overflow_in_child, NULL) == 0);
+}
+
+/* Rule R13, seen from outside. */
+Test(stack, an_overflow_names_the_task_its_place_and_its_size, .timeout = 60)
+{
+	char text[16384];
+	int status = unit_in_child(run_overflow, NULL, text, sizeof text);
+
+	cr_expect(WIFSIGNALED(status) || (UNIT_SANITIZED && WEXITSTATUS(status) != 0), "status %#x", (unsigned)status);
+	if (UNIT_SANITIZED)
+		return; /* the sanitizer has a report of its own */
+	cr_expect_not_null(strstr(text, "stack overflow in task greedy"), "%s", text);
+	cr_expect_not_null(strstr(text, "stack.c"), "%s", text);
+	cr_expect_not_null(strstr(text, "32768"), "%s", text);
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * `noria echo`: every byte that comes in goes back. It exists to be measured, against the same thing written on raw
+ * epoll, so it does nothing else: one task a connection, no timeout, no log.
+ *
+ * Two ways to receive can be compared. A receive stream is one submission for all messages of a connection, and the
+ * bytes sent back are the kernel's own view of what it received; plain noria_recv() submits once a message into a
+ * buffer of the task. Sending tries the system call first in both.
+ */
+#include "command.h"
+#include "listener.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <noria/noria.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BUFFER_SIZE 16384
+
+struct echo {
+	struct address address;
+	noria_task_fn *connection;
+	struct noria_config config;
+};
+
+static int echo_stream(void *arg)
+{
+	int fd = *(int *)arg;
+	struct noria_recv_stream stream;
+	const void *data;
+	if (noria_recv_stream_open(&stream, fd) == 0) {
+		ssize_t size;
+		while ((size = noria_recv_stream_next(&stream, &data)) > 0)
+			if (noria_send_all(fd, data, (size_t)size, 0) < 0)
+				break;
+		noria_recv_stream_close(&stream);
+	}
+	noria_close(fd);
+	return 0; /* a client that goes away is no failure of the server */
+}
+
+static int echo_recv(void *arg)
+{
+	int fd = *(int *)arg;
+	char buffer[BUFFER_SIZE];
+	ssize_t size;
+	while ((size = noria_recv(fd, buffer, sizeof buffer, 0)) > 0)
+		if (noria_send_all(fd, buffer, (size_t)size, 0) < 0)
+			break;
+	noria_close(fd);
+	return 0;
+}
+
+static int accept_loop(struct listener *listener, struct noria_group *group, noria_task_fn *connection)
+{
+	struct sockaddr_storage peer;
+	socklen_t size;
+	for (;;) {
+		int fd = listener_accept(listener, &peer, &size);
+		if (fd < 0)
+			return fd;
+		int error = noria_spawn_copy(group, connection, &fd, sizeof fd);
+		if (error < 0) {
+			noria_close(fd);
+			if (error == -ECANCELED)
+				return error;
+		}
+	}
+}
+
+/* A drain ends an echo server at once: no message is ever in progress but inside a send. */
+static int echo_main(void *arg)
+{
+	const struct echo *echo = arg;
+	struct listener listener;
+	struct noria_group group;
+	noria_try(listener_open(&listener, "echo", &echo->address));
+	int error = noria_group_open(&group);
+	if (error == 0) {
+		error = accept_loop(&listener, &group, echo->connection);
+		if (noria_draining())
+			noria_group_cancel(&group);
+		error = noria_group_close(&group, error);
+	}
+	listener_close(&listener);
+	return error;
+}
+
+static void print_help(void)
+{
+	puts("Usage: noria echo [--listen ADDR:PORT] [--mode stream|recv]\n"
+	     "\n"
+	     "A TCP server that sends back what it receives, for benchmarks. It prints\n"
+	     "\"listening on ADDR:PORT\" once it is ready and ends on SIGINT or SIGTERM.\n"
+	     "\n"
+	     "Options:\n"
+	     "  --listen ADDR:PORT      where to listen; port 0 takes a free one (127.0.0.1:7007)\n"
+	     "  --mode stream           one submission receives all messages of a connection (the default)\n"
+	     "  --mode recv             one submission a message\n"
+	     "  --help                  this text\n"
+	     "\n"
+	     "Example:\n"
+	     "  noria echo --listen 127.0.0.1:7007 &\n"
+	     "  echo hello | nc -q1 127.0.0.1 7007\n"
+	     "\n"
+	     "Exit codes: 0 ended by a signal, 1 failed, 2 wrong arguments.");
+}
+
+static int run(struct echo *echo)
+{
+	raise_descriptor_limit();
+	int result = noria_run(&echo->config, echo_main, echo);
+	if (result >= 0 || result == -ECANCELED)
+		return EXIT_OK;
+	fprintf(stderr, "noria echo: %s. %s\n", strerror(-result), noria_message());
+	return EXIT_FAILED;
+}
+
+int cmd_echo(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"listen", required_argument, NULL, 'l'},
+		{"mode", required_argument, NULL, 'm'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	struct echo echo = {.connection = echo_stream};
+	const char *listen = "127.0.0.1:7007";
+	int option;
+	optind = 1;
+	while ((option = getopt_long(argc, argv, ":hl:m:", options, NULL)) != -1) {
+		switch (option) {
+		case 'l':
+			listen = optarg;
+			break;
+		case 'm':
+			if (strcmp(optarg, "recv") != 0 && strcmp(optarg, "stream") != 0) {
+				fprintf(stderr, "noria echo: --mode %s: give stream or recv.\n", optarg);
+				return EXIT_USAGE;
+			}
+			echo.connection = *optarg == 'r' ? echo_recv : echo_stream;
+			break;
+		case 'h':
+			print_help();
+			return EXIT_OK;
+		default:
+			return option_unknown("echo", option, argv[optind - 1]);
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr,
+			"noria echo: '%s' is one argument too many. The address is given as --listen ADDR:PORT.\n",
+			argv[optind]);
+		return EXIT_USAGE;
+	}
+	return option_address("echo", "listen", listen, &echo.address) ? run(&echo) : EXIT_USAGE;
+}
