@@ -120,7 +120,9 @@ static int64_t run(struct task *task, struct op *op, unsigned flags)
 		if (likely(op->result >= 0))
 			return op->result;
 		if (op->result == -KERNEL_ERESTARTSYS)
-			op->result = op->wait.abandoned ? -ECANCELED : -EINTR;
+			op->result = -EINTR;
+		if (op->result == -EINTR && op->wait.abandoned)
+			op->result = -ECANCELED; /* how a worker's blocking call ends */
 		if (op->result == -ECANCELED && !(flags & OP_ALWAYS)) {
 			if (!cancelled(task, op))
 				return op->result;

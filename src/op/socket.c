@@ -68,9 +68,13 @@ int noria_accept(int fd, struct sockaddr *address, socklen_t *length)
 	return noria_accept4(fd, address, length, 0);
 }
 
+/* Connecting by TCP is polled for; with other families it blocks in a worker of the kernel, out of a linked timeout's reach. */
 int noria_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
-	return (int)op_call("connect", OP_POLLABLE, io_uring_prep_connect, fd, address, length);
+	bool polled = address && length >= sizeof address->sa_family &&
+		      (address->sa_family == AF_INET || address->sa_family == AF_INET6);
+
+	return (int)op_call("connect", polled ? OP_POLLABLE : 0, io_uring_prep_connect, fd, address, length);
 }
 
 static unsigned dontwait(int flags)

@@ -6,6 +6,8 @@
 #ifndef NORIA_RING_COMPAT_H
 #define NORIA_RING_COMPAT_H
 
+#include "base/sanitize.h"
+
 #include <liburing.h>
 #include <time.h>
 
@@ -27,6 +29,20 @@
 
 /* What a worker thread of the kernel answers when its blocking call was interrupted; it leaks out of io-wq. */
 enum { KERNEL_ERESTARTSYS = 512 };
+
+/*
+ * liburing maps and unmaps rings by raw system calls, which ThreadSanitizer does not see: it would take a ring at the
+ * address of one that another thread has closed for shared memory. The kernel orders the two; say so.
+ */
+#if NORIA_TSAN
+#include <sanitizer/tsan_interface.h>
+extern char noria_ring_mappings;
+#define ring_unmapping() __tsan_release(&noria_ring_mappings)
+#define ring_mapped()    __tsan_acquire(&noria_ring_mappings)
+#else
+#define ring_unmapping() ((void)0)
+#define ring_mapped()    ((void)0)
+#endif
 
 /* The memory of a closed ring stays charged for about 30 ms (RLIMIT_MEMLOCK): how long -ENOMEM is worth a retry. */
 enum { RING_MEMORY_RETRIES = 10 };

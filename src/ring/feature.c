@@ -57,10 +57,14 @@ unsigned noria_features_setup_flags(const struct features *features)
 
 static int try_setup(unsigned flags, struct io_uring *uring, struct io_uring_params *params)
 {
+	int r;
+
 	memset(params, 0, sizeof *params);
 	params->flags = flags;
 	params->cq_entries = PROBE_ENTRIES * 4;
-	return io_uring_queue_init_params(PROBE_ENTRIES, uring, params);
+	r = io_uring_queue_init_params(PROBE_ENTRIES, uring, params);
+	ring_mapped();
+	return r;
 }
 
 /* -ENOMEM may mean that the memory of a ring closed just now is still charged to the user: give it time. */
@@ -87,6 +91,7 @@ static uint32_t probe_setup_flags_one_by_one(void)
 		    0)
 			continue;
 		there |= bit(setup_table[i].feature);
+		ring_unmapping();
 		io_uring_queue_exit(&uring);
 	}
 	return there;
@@ -222,6 +227,7 @@ static int probe(struct features *features)
 	if (r < 0)
 		return noria_ring_explain(r, PROBE_ENTRIES);
 	r = probe_ring(&uring, &params, &features->there);
+	ring_unmapping();
 	io_uring_queue_exit(&uring);
 	if (r < 0)
 		return noria_ring_explain(r, PROBE_ENTRIES);

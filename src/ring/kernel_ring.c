@@ -33,6 +33,10 @@ struct kernel_ring {
 	bool wake_armed; /* a poll on wake_fd is submitted */
 };
 
+#if NORIA_TSAN
+char noria_ring_mappings;
+#endif
+
 static struct kernel_ring *kernel_ring(struct ring *ring)
 {
 	return container_of(ring, struct kernel_ring, ring);
@@ -195,7 +199,9 @@ static int kernel_grow(struct ring *ring)
 		return -EBUSY;
 	params.sq_entries = ring->sq_entries * 2;
 	params.cq_entries = ring->cq_entries * 2;
+	ring_unmapping();
 	r = io_uring_resize_rings(&kernel->uring, &params);
+	ring_mapped();
 	if (r < 0) {
 		ring->entries_max = ring->sq_entries; /* memory is short: stay as we are */
 		return r;
@@ -240,6 +246,7 @@ static void kernel_close(struct ring *ring)
 {
 	struct kernel_ring *kernel = kernel_ring(ring);
 
+	ring_unmapping();
 	io_uring_queue_exit(&kernel->uring);
 	if (kernel->wake_fd >= 0)
 		close(kernel->wake_fd);
@@ -272,6 +279,7 @@ static int setup(struct kernel_ring *kernel, unsigned entries)
 		};
 		r = io_uring_queue_init_params(entries, &kernel->uring, &params);
 	}
+	ring_mapped();
 	return r < 0 ? noria_ring_explain(r, entries) : 0;
 }
 

@@ -10,29 +10,9 @@
 #ifndef NORIA_TASK_CONTEXT_H
 #define NORIA_TASK_CONTEXT_H
 
+#include "base/sanitize.h"
+
 #include <stddef.h>
-
-#if defined(__SANITIZE_ADDRESS__)
-#define NORIA_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define NORIA_ASAN 1
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__)
-#define NORIA_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define NORIA_TSAN 1
-#endif
-#endif
-
-#ifndef NORIA_ASAN
-#define NORIA_ASAN 0
-#endif
-#ifndef NORIA_TSAN
-#define NORIA_TSAN 0
-#endif
 
 #ifdef NORIA_CONTEXT_UCONTEXT
 #include <ucontext.h>

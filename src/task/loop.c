@@ -50,6 +50,9 @@ int noria_loop_open(struct loop *loop, const struct noria_config *config)
 		list_init(&loop->flying[i]);
 	list_init(&loop->backlog);
 	list_init(&loop->cancels);
+	list_init(&loop->asked);
+	loop->ask_again.fire = noria_submissions_ask_again;
+	loop->ask_again_ns = ASK_AGAIN_MIN_NS;
 	list_init(&loop->splices);
 	list_init(&loop->closings);
 	list_init(&loop->tasks);

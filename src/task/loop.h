@@ -12,6 +12,7 @@
 #include "task/context.h"
 #include "task/stack.h"
 #include "task/task.h"
+#include "task/timer.h"
 
 #include <noria/run.h>
 #include <stdatomic.h>
@@ -48,9 +49,12 @@ struct loop {
 	int64_t now; /* the time when this turn began */
 	uint64_t generation;
 	size_t in_flight;
-	struct list *flying;  /* LOOP_FD_BUCKETS lists */
-	struct list backlog;  /* submissions that found no room */
-	struct list cancels;  /* submissions that wait for an entry to be cancelled with */
+	struct list *flying; /* LOOP_FD_BUCKETS lists */
+	struct list backlog; /* submissions that found no room */
+	struct list cancels; /* submissions that wait for an entry to be cancelled with */
+	struct list asked;   /* cancelled by an entry, but not ended yet */
+	struct timer ask_again;
+	int64_t ask_again_ns;
 	struct list splices;  /* in flight, with a second descriptor */
 	struct list closings; /* descriptors that are being closed */
 	struct heap timers;

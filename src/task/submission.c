@@ -10,6 +10,7 @@
 #include "ring/memcheck.h"
 #include "ring/ring.h"
 #include "task/loop.h"
+#include "task/timer.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -219,6 +220,22 @@ void noria_submissions_end_fd(struct loop *loop, int fd)
 	list_remove(&closing.node);
 }
 
+/*
+ * The kernel cancels what one of its workers is blocked in by a single signal, which is lost if the worker has not
+ * blocked yet. Whatever has not ended by now is asked again, at growing intervals.
+ */
+void noria_submissions_ask_again(struct timer *timer)
+{
+	struct loop *loop = container_of(timer, struct loop, ask_again);
+	struct list *node;
+
+	loop->ask_again_ns = list_empty(&loop->asked)                ? ASK_AGAIN_MIN_NS
+			     : loop->ask_again_ns < ASK_AGAIN_MAX_NS ? loop->ask_again_ns * 2
+								     : ASK_AGAIN_MAX_NS;
+	while ((node = list_pop_front(&loop->asked)))
+		list_push_back(&loop->cancels, node);
+}
+
 void noria_submissions_flush(struct loop *loop)
 {
 	while (!list_empty(&loop->cancels) && ring_room(loop->ring, 1)) {
@@ -228,7 +245,10 @@ void noria_submissions_flush(struct loop *loop)
 		io_uring_prep_cancel64(sqe, submission->token, 0);
 		sqe->user_data = RING_IGNORE;
 		sqe->flags |= (uint8_t)skip_flag(loop);
+		list_push_back(&loop->asked, &submission->cancel);
 	}
+	if (!list_empty(&loop->asked) && !timer_armed(&loop->ask_again))
+		noria_timer_set(loop, &loop->ask_again, loop->now + loop->ask_again_ns);
 	while (!list_empty(&loop->backlog)) {
 		struct submission *submission = list_entry(loop->backlog.next, struct submission, node);
 

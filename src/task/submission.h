@@ -19,6 +19,7 @@
 
 struct closing;
 struct loop;
+struct timer;
 
 /* X(state, what may follow) */
 #define SUBMISSION_STATES(X) \
@@ -36,7 +37,7 @@ struct submission {
 	struct io_uring_sqe sqe; /* filled by the operation; user_data is ours */
 	struct list node;        /* in the backlog, or among those in flight on its descriptor */
 	struct list splice;      /* in loop->splices: it reads from a second descriptor */
-	struct list cancel;      /* in loop->cancels */
+	struct list cancel;      /* in loop->cancels, then in loop->asked */
 	struct __kernel_timespec limit;
 	uint64_t token;
 	/* For each completion; `last` says that it is the terminal one. Must not park. */
@@ -56,6 +57,9 @@ void noria_submission_cancel(struct loop *loop, struct submission *submission);
 /* Cancel whatever is under way on a descriptor, and park until all of it has ended. */
 void noria_submissions_end_fd(struct loop *loop, int fd);
 
+/* For the loop: the timer that asks again for cancels which had no effect. */
+enum { ASK_AGAIN_MIN_NS = 1000 * 1000, ASK_AGAIN_MAX_NS = 100 * 1000 * 1000 };
+void noria_submissions_ask_again(struct timer *timer);
 /* For the loop: move waiting cancels and the backlog into the queue as far as there is room. */
 void noria_submissions_flush(struct loop *loop);
 /* For the loop: dispatch everything that has completed. */

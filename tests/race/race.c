@@ -14,8 +14,8 @@ uint64_t race_seed;
 static void say(const char *format, const char *text, const char *file, int line)
 {
 	char message[512];
-	int n = snprintf(message, sizeof message, format, program_invocation_short_name, (unsigned long long)race_seed, text,
-			 file, line);
+	int n = snprintf(message, sizeof message, format, program_invocation_short_name, (unsigned long long)race_seed,
+			 text, file, line);
 
 	if (write(STDERR_FILENO, message, n > 0 ? (size_t)n : 0) < 0)
 		return;

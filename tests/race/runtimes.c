@@ -31,7 +31,8 @@ static int ask(void *arg)
 	for (unsigned i = 0; i < MESSAGES; i++) {
 		memset(bytes, (int)i, sizeof bytes);
 		CHECK(noria_send(echo->pair[1], bytes, sizeof bytes, 0) == sizeof bytes);
-		CHECK(noria_within(noria_sec(20), noria_recv_all(echo->pair[1], answer, sizeof answer, 0)) == sizeof answer);
+		CHECK(noria_within(noria_sec(20), noria_recv_all(echo->pair[1], answer, sizeof answer, 0)) ==
+		      sizeof answer);
 		CHECK(memcmp(bytes, answer, sizeof bytes) == 0);
 		echo->echoed++;
 		if (i % 16 == 0)
@@ -87,8 +88,8 @@ static int root(void *arg)
 static void *thread(void *arg)
 {
 	for (unsigned run = 0; run < RUNS; run++) {
-		struct noria_config config = {
-			.timeouts = (*(unsigned *)arg + run) % 2 ? NORIA_TIMEOUTS_HEAP : NORIA_TIMEOUTS_LINKED};
+		struct noria_config config = {.timeouts = (*(unsigned *)arg + run) % 2 ? NORIA_TIMEOUTS_HEAP
+										       : NORIA_TIMEOUTS_LINKED};
 
 		CHECK(race_run(&config, root, NULL) == 42);
 	}

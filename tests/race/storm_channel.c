@@ -24,7 +24,8 @@ void storm_channels_open(void)
 		if (storm_channels[i].pipe)
 			CHECK(pipe2(pair, O_CLOEXEC | flags) == 0);
 		else
-			CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (flags ? SOCK_NONBLOCK : 0), 0, pair) == 0);
+			CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (flags ? SOCK_NONBLOCK : 0), 0, pair) ==
+			      0);
 		storm_channels[i].in = pair[0];
 		storm_channels[i].out = pair[1];
 		if (i < STREAMS)
@@ -80,9 +81,11 @@ static ssize_t send_somehow(struct channel *channel, char *bytes, size_t size, b
 	case 1:
 		return noria_writev(channel->out, vector, 2);
 	case 2:
-		return channel->pipe ? noria_write(channel->out, bytes, size) : noria_send(channel->out, bytes, size, 0);
+		return channel->pipe ? noria_write(channel->out, bytes, size)
+				     : noria_send(channel->out, bytes, size, 0);
 	case 3:
-		return channel->pipe ? noria_write(channel->out, bytes, size) : noria_sendmsg(channel->out, &message, 0);
+		return channel->pipe ? noria_write(channel->out, bytes, size)
+				     : noria_sendmsg(channel->out, &message, 0);
 	case 4:
 		return noria_write_all(channel->out, bytes, size);
 	case 5:

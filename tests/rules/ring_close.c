@@ -95,7 +95,8 @@ RULE_WITH(R10, closing_ends_operations_that_wait_for_an_entry, &two_entries)
 	inside_pair(pair);
 	MUST(noria_group_open(&group) == 0);
 	for (int i = 0; i < 50; i++) {
-		users[i] = (struct user){.fd = pair[0], .kind = USE_RECV, .limit = i % 2 ? NORIA_FOREVER : noria_sec(100)};
+		users[i] =
+			(struct user){.fd = pair[0], .kind = USE_RECV, .limit = i % 2 ? NORIA_FOREVER : noria_sec(100)};
 		MUST(noria_spawn(&group, use_it, &users[i]) == 0);
 	}
 	for (int i = 0; i < 50; i++)

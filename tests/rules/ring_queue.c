@@ -20,8 +20,8 @@ static int receive(void *arg)
 	struct member *member = arg;
 	char byte;
 
-	MUST(noria_scope_open(&member->scope, member->limit == NORIA_FOREVER ? NORIA_FOREVER : noria_now() + member->limit,
-			      0) == 0);
+	MUST(noria_scope_open(&member->scope,
+			      member->limit == NORIA_FOREVER ? NORIA_FOREVER : noria_now() + member->limit, 0) == 0);
 	member->started = true;
 	member->result = noria_recv(member->fd, &byte, 1, 0);
 	member->closed = noria_scope_close(&member->scope, member->result);

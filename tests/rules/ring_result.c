@@ -101,7 +101,8 @@ RULE(R01, no_byte_is_lost_in_the_race)
 
 	inside_pair(pair);
 	for (int i = 0; i < 400; i++) {
-		struct receiver receiver = {.fd = pair[0], .limit = i % 2 ? noria_now() + noria_sec(100) : NORIA_FOREVER};
+		struct receiver receiver = {.fd = pair[0],
+					    .limit = i % 2 ? noria_now() + noria_sec(100) : NORIA_FOREVER};
 		struct noria_group group = {0};
 		char buffer[16];
 

@@ -13,11 +13,11 @@ enum { TASKS = 100 };
 
 static int pairs[TASKS][2];
 static char buffers[TASKS][8];
-static int ended;
+static int numbers[TASKS], ended;
 
 static int receive(void *arg)
 {
-	int i = (int)((int (*)[2])arg - pairs);
+	int i = *(int *)arg;
 	ssize_t r;
 
 	if (i % 4 == 3) {
@@ -48,7 +48,7 @@ static int end_badly(void *arg)
 
 	MUST(noria_group_open(&group) == 0);
 	for (int i = 0; i < TASKS; i++)
-		MUST(noria_spawn(&group, receive, &pairs[i]) == 0);
+		MUST((numbers[i] = i, noria_spawn(&group, receive, &numbers[i])) == 0);
 	UNTIL(noria_loop->in_flight == TASKS && (arg || ring_pending(noria_loop->ring) == 0));
 	MUST(noria_spawn(&group, fail, NULL) == 0);
 	return noria_group_close(&group, 0);

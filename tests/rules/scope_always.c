@@ -5,6 +5,8 @@
  */
 #include "group_tasks.h"
 
+#include "task/loop.h"
+
 #include <fcntl.h>
 
 static atomic_bool on_thread, release_thread;
@@ -162,6 +164,7 @@ RULE(S15, closing_waits_for_operations_in_a_cancelled_scope)
 struct closer {
 	struct noria_scope scope;
 	int fd, result, after;
+	size_t left;
 	bool closing, closed;
 };
 
@@ -172,6 +175,7 @@ static int close_in_a_scope(void *arg)
 	MUST(noria_scope_open(&closer->scope, NORIA_FOREVER, 0) == 0);
 	closer->closing = true;
 	closer->result = noria_close(closer->fd);
+	closer->left = noria_loop->in_flight;
 	closer->closed = true;
 	closer->after = noria_check();
 	EXPECT(noria_scope_close(&closer->scope, 0) == 0);
@@ -200,6 +204,7 @@ RULE(S15, a_cancel_during_closing_does_not_stop_it)
 	EXPECT(noria_group_close(&group, 0) == 0);
 	EXPECT(closer.result == 0 && closer.after == -ECANCELED);
 	EXPECT(receiver.result == -EBADF);
+	EXPECT(closer.left == 0); /* the operation ended before the descriptor was closed */
 	EXPECT(fcntl(fd[0], F_GETFD) == -1 && errno == EBADF);
 	EXPECT(noria_close(fd[1]) == 0);
 	return 0;

@@ -5,6 +5,9 @@
  */
 #include "group_tasks.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 static int leave_a_scope_open(__attribute__((unused)) void *arg)
 {
 	struct noria_scope outer, inner;
@@ -133,4 +136,49 @@ Test(G22, a_root_that_leaves_a_group_open_waits_for_its_children)
 		EXPECT(rule_run(leave_a_group_open, NULL, NULL, (enum noria_timeouts)t) == -EINVAL);
 		EXPECT(grandchild.ended);
 	}
+}
+
+static struct noria_scope lost;
+
+static int lose_a_scope(__attribute__((unused)) void *arg)
+{
+	MUST(noria_scope_open(&lost, NORIA_FOREVER, 0) == 0);
+	memset(&lost, 0x55, sizeof lost); /* as its storage in a frame that is gone would be */
+	return 0;
+}
+
+static int spawn_a_loser(__attribute__((unused)) void *arg)
+{
+	struct noria_group group;
+
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, lose_a_scope, NULL) == 0);
+	return noria_group_close(&group, 0);
+}
+
+/* G22: when the storage of an open scope has been overwritten nothing can be saved: the process ends, and says why. */
+Test(G22, a_scope_whose_storage_was_overwritten_ends_the_process)
+{
+	char text[1024] = {0};
+	int out[2], status;
+	pid_t pid;
+
+	cr_assert(pipe(out) == 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(out[1], STDERR_FILENO);
+		_exit(noria_run(NULL, spawn_a_loser, NULL) == 0);
+	}
+	close(out[1]);
+	for (size_t n = 0; n < sizeof text - 1;) {
+		ssize_t r = read(out[0], text + n, sizeof text - 1 - n);
+
+		if (r <= 0)
+			break;
+		n += (size_t)r;
+	}
+	cr_assert(waitpid(pid, &status, 0) == pid);
+	EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	EXPECT(strstr(text, "lose_a_scope") && strstr(text, "scope_left_open.c"));
+	close(out[0]);
 }

@@ -212,3 +212,43 @@ RULE(S07, lifting_a_shield_lets_a_later_deadline_act)
 	lift_over_a_deadline(sleep_for_ever, noria_msec(-15), NORIA_FOREVER);
 	return 0;
 }
+
+/* S07: the deadline that is in force is the outer one again, in scopes further in as well, for what begins afterwards. */
+RULE(S07, lifting_a_shield_puts_the_outer_deadline_into_force)
+{
+	struct noria_scope outer, shield, inner;
+	int64_t deadline = noria_now() + noria_msec(10);
+	bool parked;
+	int fd[2];
+
+	socket_pair(fd);
+	MUST(noria_scope_open(&outer, deadline, 0) == 0);
+	MUST(noria_scope_open(&shield, NORIA_FOREVER, NORIA_SCOPE_SHIELD) == 0);
+	MUST(noria_scope_open(&inner, deadline + noria_sec(3600), 0) == 0);
+	EXPECT(noria_deadline() == deadline + noria_sec(3600));
+	EXPECT(noria_scope_unshield(&shield) == 0);
+	EXPECT(noria_deadline() == deadline);
+	EXPECT(receive(&parked, fd[0]) == -ECANCELED);
+	EXPECT(noria_scope_close(&inner, -ECANCELED) == -ECANCELED);
+	EXPECT(noria_scope_close(&shield, -ECANCELED) == -ECANCELED);
+	EXPECT(noria_scope_close(&outer, -ECANCELED) == -ETIMEDOUT);
+	close_pair(fd);
+	return 0;
+}
+
+/* S07: one that passed meanwhile is met at the next checkpoint, even if that does not park. */
+RULE(S07, a_passed_deadline_is_met_right_after_the_lifting)
+{
+	struct noria_scope outer, shield;
+	int64_t deadline = noria_now() + noria_msec(2);
+
+	MUST(noria_scope_open(&outer, deadline, 0) == 0);
+	MUST(noria_scope_open(&shield, NORIA_FOREVER, NORIA_SCOPE_SHIELD) == 0);
+	EXPECT(noria_sleep_until(deadline + noria_msec(1)) == 0);
+	EXPECT(noria_check() == 0);
+	EXPECT(noria_scope_unshield(&shield) == 0);
+	EXPECT(noria_check() == -ECANCELED);
+	EXPECT(noria_scope_close(&shield, -ECANCELED) == -ECANCELED);
+	EXPECT(noria_scope_close(&outer, -ECANCELED) == -ETIMEDOUT);
+	return 0;
+}

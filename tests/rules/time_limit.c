@@ -16,14 +16,18 @@ static int clean_up_slowly(void *arg)
 /* T06: the timeout of a group is reported when its children have cleaned up and ended, not when it fires. */
 RULE(T06, a_timeout_waits_for_children)
 {
-	struct noria_group group = {0};
-	bool cleaned[2] = {false, false};
+	for (int during_body = 0; during_body < 2; during_body++) {
+		bool cleaned[2] = {false, false};
+		struct noria_group group = {0};
 
-	MUST(noria_group_open_until(&group, noria_now() + noria_msec(2)) == 0);
-	MUST(noria_spawn(&group, clean_up_slowly, &cleaned[0]) == 0);
-	MUST(noria_spawn(&group, clean_up_slowly, &cleaned[1]) == 0);
-	EXPECT(noria_group_close(&group, 0) == -ETIMEDOUT);
-	EXPECT(cleaned[0] && cleaned[1]);
+		MUST(noria_group_open_until(&group, noria_now() + noria_msec(2)) == 0);
+		MUST(noria_spawn(&group, clean_up_slowly, &cleaned[0]) == 0);
+		MUST(noria_spawn(&group, clean_up_slowly, &cleaned[1]) == 0);
+		if (during_body)
+			EXPECT(noria_sleep(NORIA_FOREVER) == -ECANCELED);
+		EXPECT(noria_group_close(&group, 0) == -ETIMEDOUT);
+		EXPECT(cleaned[0] && cleaned[1]);
+	}
 	return 0;
 }
 

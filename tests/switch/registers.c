@@ -160,7 +160,8 @@ static void preserved_registers(void)
 /* What the compiler keeps in registers of its choosing, floating point among them. */
 static __attribute__((noinline)) void compute(struct coroutine *self, double seed, double out[8])
 {
-	double a = seed, b = seed * 2, c = seed * 3, d = seed * 4, e = seed * 5, f = seed * 6, g = seed * 7, h = seed * 8;
+	double a = seed, b = seed * 2, c = seed * 3, d = seed * 4, e = seed * 5, f = seed * 6, g = seed * 7,
+	       h = seed * 8;
 
 	for (int i = 0; i < 1000; i++) {
 		a += b, b += c, c += d, d += e, e += f, f += g, g += h, h += 1;

@@ -119,7 +119,8 @@ static void made_anew(void)
 		coroutine_resume(&coroutine);
 		CHECK(coroutine.ended && counter == i + 1);
 		noria_context_done(&coroutine.context);
-		noria_context_make(&coroutine.context, coroutine.memory + CANARY, STACK - CANARY, coroutine_entry, &coroutine);
+		noria_context_make(&coroutine.context, coroutine.memory + CANARY, STACK - CANARY, coroutine_entry,
+				   &coroutine);
 	}
 	coroutine_free(&coroutine);
 }

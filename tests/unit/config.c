@@ -4,13 +4,13 @@
 
 static int runs;
 
-static int root([[gnu::unused]] void *arg)
+static int root(__attribute__((unused)) void *arg)
 {
 	runs++;
 	return 7;
 }
 
-static int root_in_root([[gnu::unused]] void *arg)
+static int root_in_root(__attribute__((unused)) void *arg)
 {
 	EXPECT_EQ(noria_run(NULL, root, NULL), -EBUSY);
 	EXPECT(strstr(noria_message(), "Remedy") != NULL);
@@ -124,7 +124,7 @@ Test(config, the_result_of_the_root_task_is_the_result_of_the_run)
 	cr_expect_str_eq(noria_version(), NORIA_VERSION);
 }
 
-static int many([[gnu::unused]] void *arg)
+static int many(__attribute__((unused)) void *arg)
 {
 	struct noria_group group;
 	int r;

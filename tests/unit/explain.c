@@ -28,7 +28,8 @@ Test(explain, absent_or_too_old)
 
 Test(explain, locked_memory)
 {
-	expect_remedy(-ENOMEM, -ENOMEM, WORDS("RLIMIT_MEMLOCK", "ulimit -l", "LimitMEMLOCK", "ring_entries", "128 entries", "KiB"));
+	expect_remedy(-ENOMEM, -ENOMEM,
+		      WORDS("RLIMIT_MEMLOCK", "ulimit -l", "LimitMEMLOCK", "ring_entries", "128 entries", "KiB"));
 }
 
 Test(explain, descriptors)

@@ -44,7 +44,8 @@ Test(feature, an_empty_list_and_stray_commas_hide_nothing)
 Test(feature, hidden_ones_count_as_absent)
 {
 	struct features features;
-	const uint32_t wanted = UINT32_C(1) << FEATURE_RESIZE | UINT32_C(1) << FEATURE_GUARD | UINT32_C(1) << FEATURE_CQE_SKIP;
+	const uint32_t wanted =
+		UINT32_C(1) << FEATURE_RESIZE | UINT32_C(1) << FEATURE_GUARD | UINT32_C(1) << FEATURE_CQE_SKIP;
 
 	setenv("NORIA_HIDE", "resize,guard,,cqe_skip,", 1);
 	cr_assert_eq(noria_features_probe(&features), 0, "%s", noria_message());
@@ -128,7 +129,7 @@ static int send_later(void *arg)
 	return 0;
 }
 
-static int some_work([[gnu::unused]] void *arg)
+static int some_work(__attribute__((unused)) void *arg)
 {
 	struct noria_recv_stream stream;
 	struct noria_group group;

@@ -43,7 +43,8 @@ static void step(struct model *model, uint64_t keys)
 		item->order = 0;
 		model->inside--;
 	} else {
-		noria_heap_insert(&model->heap, &item->node, (int64_t)(unit_random(&model->seed) % keys) - (int64_t)keys / 2);
+		noria_heap_insert(&model->heap, &item->node,
+				  (int64_t)(unit_random(&model->seed) % keys) - (int64_t)keys / 2);
 		item->order = ++model->last_order;
 		model->inside++;
 	}

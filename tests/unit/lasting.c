@@ -20,7 +20,7 @@ static struct sockaddr_storage address;
 static socklen_t length;
 static unsigned left, served;
 
-static int client([[gnu::unused]] void *arg)
+static int client(__attribute__((unused)) void *arg)
 {
 	const struct linger reset = {.l_onoff = 1}; /* no port stays in TIME_WAIT */
 	char byte;
@@ -144,7 +144,7 @@ static void one_operation(const int pair[2], const int channel[2])
 	}
 }
 
-static int worker([[gnu::unused]] void *arg)
+static int worker(__attribute__((unused)) void *arg)
 {
 	int pair[2], channel[2];
 

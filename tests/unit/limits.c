@@ -14,7 +14,7 @@
 
 enum { NOBODY = 65534, SKIPPED = 77 };
 
-static int root([[gnu::unused]] void *arg)
+static int root(__attribute__((unused)) void *arg)
 {
 	return 0;
 }
@@ -135,7 +135,7 @@ Test(limits, few_descriptors_are_left_and_an_eventfd_is_needed, .timeout = 60)
 }
 
 /* Operations themselves pass on what the kernel says. */
-static int exhaust([[gnu::unused]] void *arg)
+static int exhaust(__attribute__((unused)) void *arg)
 {
 	struct rlimit limit;
 	int lowest = dup(0), r;

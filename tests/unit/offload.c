@@ -7,6 +7,14 @@
 #include <time.h>
 #include <unistd.h>
 
+/* For what another thread does: it may not get a processor at once. */
+#define WAIT_FOR(condition) \
+	do { \
+		for (int turns_ = 0; !(condition) && turns_ < 100000; turns_++) \
+			MUST(noria_sleep(noria_usec(100)) == 0); \
+		MUST(condition); \
+	} while (0)
+
 static int twice(void *arg)
 {
 	return *(int *)arg * 2;
@@ -17,7 +25,7 @@ static int thread_is_another(void *arg)
 	return !pthread_equal(*(pthread_t *)arg, pthread_self());
 }
 
-static int calls_noria([[gnu::unused]] void *arg)
+static int calls_noria(__attribute__((unused)) void *arg)
 {
 	return noria_sleep(1);
 }
@@ -38,13 +46,13 @@ UNIT(offload, runs_on_another_thread_and_gives_its_result)
 
 static pthread_barrier_t barrier;
 
-static int meet([[gnu::unused]] void *arg)
+static int meet(__attribute__((unused)) void *arg)
 {
 	pthread_barrier_wait(&barrier);
 	return 0;
 }
 
-static int offload_meet([[gnu::unused]] void *arg)
+static int offload_meet(__attribute__((unused)) void *arg)
 {
 	return noria_offload(meet, NULL);
 }
@@ -73,7 +81,7 @@ UNIT(offload, as_many_run_at_once_as_there_are_threads)
 
 static atomic_int running, most, done;
 
-static int count_running([[gnu::unused]] void *arg)
+static int count_running(__attribute__((unused)) void *arg)
 {
 	struct timespec pause = {.tv_nsec = 100 * 1000};
 	int now = atomic_fetch_add(&running, 1) + 1, seen = atomic_load(&most);
@@ -110,7 +118,7 @@ UNIT_WITH(offload, threads_and_queue_are_bounded_and_a_full_queue_waits, &narrow
 
 static atomic_bool release, entered, saw_cancel;
 
-static int hold([[gnu::unused]] void *arg)
+static int hold(__attribute__((unused)) void *arg)
 {
 	atomic_store(&entered, true);
 	while (!atomic_load(&release))
@@ -119,7 +127,7 @@ static int hold([[gnu::unused]] void *arg)
 	return 5;
 }
 
-static int offload_hold([[gnu::unused]] void *arg)
+static int offload_hold(__attribute__((unused)) void *arg)
 {
 	return noria_offload(hold, NULL);
 }
@@ -142,7 +150,7 @@ UNIT_WITH(offload, a_cancel_takes_queued_calls_out, &single)
 	atomic_store(&entered, false);
 	MUST(noria_group_open(&group) == 0);
 	MUST(noria_spawn(&group, offload_hold, NULL) == 0);
-	UNTIL(atomic_load(&entered));
+	WAIT_FOR(atomic_load(&entered));
 	EXPECT_EQ(noria_within(noria_msec(2), noria_offload(never, &ran)), -ETIMEDOUT);
 	MUST(noria_spawn(&group, offload_hold, NULL) == 0);
 	MUST(noria_yield() == 0);
@@ -155,9 +163,9 @@ UNIT_WITH(offload, a_cancel_takes_queued_calls_out, &single)
 
 static int cancel_then_release(void *arg)
 {
-	UNTIL(atomic_load(&entered));
+	WAIT_FOR(atomic_load(&entered));
 	noria_scope_cancel(arg);
-	UNTIL(atomic_load(&saw_cancel));
+	WAIT_FOR(atomic_load(&saw_cancel));
 	atomic_store(&release, true);
 	return 0;
 }

@@ -11,7 +11,7 @@
 static const struct sockaddr_in loopback = {.sin_family = AF_INET, .sin_addr.s_addr = 0x0100007f};
 static struct sockaddr_in server_address;
 
-static int connect_and_talk([[gnu::unused]] void *arg)
+static int connect_and_talk(__attribute__((unused)) void *arg)
 {
 	char buffer[16] = "";
 	int fd = noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -179,14 +179,18 @@ UNIT(socket, messages_carry_vectors_and_descriptors)
 	struct iovec out[2] = {{"he", 2}, {"llo", 3}};
 	char a[4], b[4];
 	struct iovec in[2] = {{a, 1}, {b, 4}};
-	struct msghdr sent = {.msg_iov = out, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control};
-	struct msghdr received = {
-		.msg_iov = in, .msg_iovlen = 2, .msg_control = &received_control, .msg_controllen = sizeof received_control};
+	struct msghdr sent = {
+		.msg_iov = out, .msg_iovlen = 2, .msg_control = &control, .msg_controllen = sizeof control};
+	struct msghdr received = {.msg_iov = in,
+				  .msg_iovlen = 2,
+				  .msg_control = &received_control,
+				  .msg_controllen = sizeof received_control};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&sent);
 	int pair[2], fd;
 
 	unit_pair(pair);
-	*header = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+	*header =
+		(struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
 	memcpy(CMSG_DATA(header), &pair[0], sizeof(int));
 	EXPECT_EQ(noria_sendmsg(pair[0], &sent, 0), 5);
 	EXPECT_EQ(noria_recvmsg(pair[1], &received, MSG_CMSG_CLOEXEC), 5);
@@ -235,6 +239,40 @@ UNIT(socket, poll_tells_what_is_ready)
 	EXPECT_EQ(noria_close(pair[1]), 0);
 	EXPECT(noria_poll(pair[0], 0) & POLLHUP);
 	EXPECT_EQ(noria_close(pair[0]), 0);
+	return 0;
+}
+
+static struct sockaddr_storage full_address;
+static socklen_t full_length;
+
+static int connect_in_vain(__attribute__((unused)) void *arg)
+{
+	noria_autoclose int fd = noria_try(noria_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+
+	EXPECT_EQ(noria_within(noria_usec(300), noria_connect(fd, (struct sockaddr *)&full_address, full_length)),
+		  -ETIMEDOUT);
+	return 0;
+}
+
+/* The kernel gives such a connect to a worker thread, where it blocks until it is cancelled. */
+UNIT(socket, connecting_to_a_full_backlog_can_be_cancelled)
+{
+	int listener = noria_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), first;
+	struct noria_group group;
+
+	full_address.ss_family = AF_UNIX;
+	full_length = sizeof full_address;
+	first = noria_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	MUST(listener >= 0 && first >= 0);
+	EXPECT_EQ(noria_bind(listener, (struct sockaddr *)&full_address, sizeof(sa_family_t)), 0);
+	EXPECT_EQ(noria_listen(listener, 0), 0);
+	MUST(getsockname(listener, (struct sockaddr *)&full_address, &full_length) == 0);
+	EXPECT_EQ(noria_connect(first, (struct sockaddr *)&full_address, full_length), 0);
+	MUST(noria_group_open(&group) == 0);
+	for (int i = 0; i < 60; i++)
+		MUST(noria_spawn(&group, connect_in_vain, NULL) == 0);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	EXPECT_EQ(noria_close(first) | noria_close(listener), 0);
 	return 0;
 }
 

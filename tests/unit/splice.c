@@ -163,7 +163,8 @@ UNIT(splice, splice_f_nonblock_answers_instead_of_parking)
 
 	unit_pair(pair);
 	MUST(pipe2(channel, O_CLOEXEC) == 0);
-	EXPECT_EQ(noria_within(noria_sec(1), noria_splice(channel[0], NULL, pair[0], NULL, 10, SPLICE_F_NONBLOCK)), -EAGAIN);
+	EXPECT_EQ(noria_within(noria_sec(1), noria_splice(channel[0], NULL, pair[0], NULL, 10, SPLICE_F_NONBLOCK)),
+		  -EAGAIN);
 	EXPECT_EQ(noria_close(channel[0]) | noria_close(channel[1]), 0);
 	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
 	return 0;

@@ -78,7 +78,7 @@ static void receive_all(int from, struct sender *sender, unsigned pause_every)
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
 }
 
-static int many_messages([[gnu::unused]] void *arg)
+static int many_messages(__attribute__((unused)) void *arg)
 {
 	int pair[2];
 
@@ -90,7 +90,7 @@ static int many_messages([[gnu::unused]] void *arg)
 	return 0;
 }
 
-static int a_slow_consumer([[gnu::unused]] void *arg)
+static int a_slow_consumer(__attribute__((unused)) void *arg)
 {
 	int pair[2];
 
@@ -100,7 +100,7 @@ static int a_slow_consumer([[gnu::unused]] void *arg)
 	return 0;
 }
 
-static int errors_and_ends([[gnu::unused]] void *arg)
+static int errors_and_ends(__attribute__((unused)) void *arg)
 {
 	struct noria_recv_stream stream;
 	const void *data;
@@ -124,7 +124,7 @@ static int errors_and_ends([[gnu::unused]] void *arg)
 	return 0;
 }
 
-static int bytes_survive_a_cancel([[gnu::unused]] void *arg)
+static int bytes_survive_a_cancel(__attribute__((unused)) void *arg)
 {
 	struct noria_recv_stream stream;
 	const void *data;
@@ -156,7 +156,7 @@ static int bytes_survive_a_cancel([[gnu::unused]] void *arg)
 }
 
 /* Over and over with more queued than the loop has buffers: if closing kept some, they would run out. */
-static int closing_gives_the_buffers_back([[gnu::unused]] void *arg)
+static int closing_gives_the_buffers_back(__attribute__((unused)) void *arg)
 {
 	struct noria_recv_stream stream;
 	struct noria_scope scope;
@@ -186,7 +186,7 @@ static int close_later(void *arg)
 	return noria_close(*(int *)arg);
 }
 
-static int closing_the_descriptor_ends_the_stream([[gnu::unused]] void *arg)
+static int closing_the_descriptor_ends_the_stream(__attribute__((unused)) void *arg)
 {
 	struct noria_recv_stream stream;
 	struct noria_group group;

@@ -52,7 +52,7 @@ static int receive_all(void *arg)
 	return (int)n;
 }
 
-static int compete([[gnu::unused]] void *arg)
+static int compete(__attribute__((unused)) void *arg)
 {
 	struct connection connections[STREAMS] = {0};
 	struct noria_group group;

@@ -82,7 +82,7 @@ int unit_in_child(void (*body)(void *arg), void *arg, char *ret_text, size_t siz
 	{ \
 		unit_run_twice(suite##_##name, config); \
 	} \
-	static int suite##_##name([[gnu::unused]] void *arg)
+	static int suite##_##name(__attribute__((unused)) void *arg)
 
 /* The same for long ones: with linked timeouts only. */
 #define UNIT_ONCE(suite, name) \
@@ -91,6 +91,6 @@ int unit_in_child(void (*body)(void *arg), void *arg, char *ret_text, size_t siz
 	{ \
 		unit_run(suite##_##name, NULL); \
 	} \
-	static int suite##_##name([[gnu::unused]] void *arg)
+	static int suite##_##name(__attribute__((unused)) void *arg)
 
 #endif

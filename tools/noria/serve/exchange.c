@@ -179,19 +179,19 @@ static void account(const struct exchange *exchange)
 		return;
 	char peer[72];
 	address_format(&exchange->connection->peer, peer, sizeof peer);
-	llhttp_method_t method = request_method(exchange->request);
-	bool known = *request_target(exchange->request) != '\0';
 	wall_update(&server->wall);
-	access_log_add(&server->log, &(struct access_entry){
-					     .wall = &server->wall,
-					     .id = exchange->id,
-					     .peer = peer,
-					     .method = known ? llhttp_method_name(method) : "-",
-					     .target = request_target(exchange->request),
-					     .status = exchange->status,
-					     .bytes = exchange->bytes,
-					     .duration_ns = noria_now() - exchange->connection->request_ns,
-				     });
+	const char *target = request_target(exchange->request);
+	struct access_entry entry = {
+		.wall = &server->wall,
+		.id = exchange->id,
+		.peer = peer,
+		.method = *target == '\0' ? "-" : llhttp_method_name(request_method(exchange->request)),
+		.target = target,
+		.status = exchange->status,
+		.bytes = exchange->bytes,
+		.duration_ns = noria_now() - exchange->connection->request_ns,
+	};
+	access_log_add(&server->log, &entry);
 }
 
 enum exchange_end exchange_run(struct connection *connection)
