@@ -29,8 +29,8 @@ struct noria_failure {
 /* How a child is spawned, where the defaults do not do. All zero: the defaults. */
 struct noria_spawn_options {
 	const char *name;  /* NULL: the function's name; not copied, must outlive the task */
-	size_t stack_size; /* bytes, 0: the runtime's default; rounded up to a power of two */
-	uint64_t reserved[6];
+	size_t stack_size; /* bytes up to 256 MiB, rounded up to a power of two from 16 KiB; 0: the runtime's default */
+	uint64_t reserved[6]; /* zero */
 };
 
 /* The most that noria_spawn_copy() copies, in bytes. */
@@ -56,7 +56,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_group_open_at(struct noria_group *group, in
  * group included. The child owns its argument from the moment that 0 is returned: it always runs to its first
  * checkpoint, also when it is cancelled before. After an error the caller keeps the argument.
  *
- * Returns: 0; -ECANCELED when the group is cancelled; -EINVAL when it is closed (or a copy is too large);
+ * Returns: 0; -ECANCELED when the group is cancelled; -EINVAL when it is closed, or a copy, a stack or
+ * an option is not as said here;
  * -ENOMEM when no stack can be had; -EAGAIN when the runtime's limit of tasks is reached; -ENXIO outside a runtime.
  * Not a checkpoint. Since 0.1.
  */

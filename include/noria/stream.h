@@ -13,7 +13,7 @@ NORIA_BEGIN_DECLS
 
 /* Storage for a stream, the caller's; the content is noria's. Must stay where it is from open to close. */
 struct noria_recv_stream {
-	uint64_t opaque[40];
+	uint64_t opaque[44];
 } __attribute__((aligned(16)));
 
 /*
@@ -22,7 +22,9 @@ struct noria_recv_stream {
  * Returns: 0; -ENOMEM when the runtime's receive buffers cannot be had; -ENXIO outside a runtime.
  * Not a checkpoint. Since 0.1.
  */
-NORIA_PUBLIC NORIA_CHECKED int noria_recv_stream_open(struct noria_recv_stream *stream, int fd);
+#define noria_recv_stream_open(stream, fd) noria_recv_stream_open_at((stream), (fd), NORIA_SITE("receive stream"))
+NORIA_PUBLIC NORIA_CHECKED int noria_recv_stream_open_at(struct noria_recv_stream *stream, int fd,
+							 const struct noria_site *site);
 
 /*
  * noria_recv_stream_next - wait for bytes.

@@ -87,6 +87,7 @@ int noria_close(int fd)
 	if (fd < 0)
 		return -EBADF;
 	noria_submissions_end_fd(task->loop, fd);
+	++*loop_closes(task->loop, fd);
 	return (int)op_call("close", OP_ATTEMPT | OP_ALWAYS, io_uring_prep_close, fd);
 }
 

@@ -63,10 +63,15 @@ static void activate(struct task *task, struct op *op, unsigned flags)
 			(struct __kernel_timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 	}
 	noria_submit(task->loop, &op->submission);
-	if (op->submission.limited || (flags & OP_ALWAYS))
+	if ((op->submission.limited && !(flags & OP_WORKER)) || (flags & OP_ALWAYS))
 		noria_wait_park(&op->wait);
 	else
 		scope_wait(task, &op->wait);
+}
+
+static int64_t limit_of(const struct op *op)
+{
+	return op->submission.limit.tv_sec * INT64_C(1000000000) + op->submission.limit.tv_nsec;
 }
 
 /* The kernel said -ECANCELED. True when the operation should be submitted again. */
@@ -84,7 +89,7 @@ static bool cancelled(struct task *task, struct op *op)
 	noria_scope_expire(task->scope, now);
 	if (noria_scope_answer(task) < 0)
 		return false;
-	return op->submission.limit.tv_sec * INT64_C(1000000000) + op->submission.limit.tv_nsec <= now;
+	return limit_of(op) <= now;
 }
 
 static int64_t wait_for(const struct op *op, int fd, unsigned events)
@@ -113,27 +118,56 @@ static int64_t wait_ready(const struct op *op)
 	}
 }
 
+/* What a worker's blocking call answers to a cancel or to its linked timeout. */
+static bool stopped_in_worker(struct task *task, const struct op *op)
+{
+	if (op->result != -EINTR && op->result != -KERNEL_ERESTARTSYS)
+		return false;
+	return op->wait.abandoned || (op->submission.limited && limit_of(op) <= noria_loop_clock(task->loop));
+}
+
+/* May it be submitted again? 1, or the result it ends with. */
+static int64_t again(struct task *task, struct op *op, unsigned flags)
+{
+	int64_t r;
+
+	if (op->result == -ECANCELED && !cancelled(task, op))
+		return op->result;
+	if (op->result == -EAGAIN && op->submission.sqe.opcode == IORING_OP_CONNECT)
+		return op->result; /* a full backlog of a Unix socket with O_NONBLOCK: there is nothing to poll for */
+	/* A connect that was stopped goes on in the socket: the next one would only hear that (-EALREADY). */
+	if (op->result == -EAGAIN || op->submission.sqe.opcode == IORING_OP_CONNECT) {
+		if (flags & OP_DONTWAIT)
+			return op->result;
+		r = wait_ready(op);
+		if (r < 0)
+			return r;
+	}
+	return 1;
+}
+
 static int64_t run(struct task *task, struct op *op, unsigned flags)
 {
-	for (;;) {
-		activate(task, op, flags);
-		if (likely(op->result >= 0))
-			return op->result;
-		if (op->result == -KERNEL_ERESTARTSYS)
-			op->result = -EINTR;
-		if (op->result == -EINTR && op->wait.abandoned)
-			op->result = -ECANCELED; /* how a worker's blocking call ends */
-		if (op->result == -ECANCELED && !(flags & OP_ALWAYS)) {
-			if (!cancelled(task, op))
-				return op->result;
-		} else if (op->result == -EAGAIN && !(flags & OP_DONTWAIT)) {
-			int64_t r = wait_ready(op);
+	const uint32_t *closes = loop_closes(task->loop, op->submission.sqe.fd);
+	uint32_t closes_before = *closes;
 
-			if (r < 0)
-				return r;
-		} else {
+	for (bool first = true;; first = false) {
+		int64_t r;
+
+		activate(task, op, flags);
+		if (stopped_in_worker(task, op))
+			op->result = -ECANCELED;
+		else if (op->result == -KERNEL_ERESTARTSYS)
+			op->result = -EINTR;
+		if (!first && op->result == -EISCONN && op->submission.sqe.opcode == IORING_OP_CONNECT)
+			return 0;
+		if (likely((op->result != -ECANCELED && op->result != -EAGAIN) || (flags & OP_ALWAYS)))
 			return op->result;
-		}
+		r = again(task, op, flags);
+		if (r <= 0)
+			return r;
+		if (*closes != closes_before)
+			return -EBADF; /* closed meanwhile: the number may be another's by now */
 	}
 }
 

@@ -16,6 +16,8 @@
 enum op_flags {
 	/* A time limit travels with the entry as a linked timeout; without this it is the loop's heap that keeps it. */
 	OP_POLLABLE = 1 << 0,
+	/* A worker of the kernel may block in it, out of the linked timeout's reach: the heap stands by. */
+	OP_WORKER = 1 << 4,
 	/* Try the call first: it likely succeeds without waiting. */
 	OP_ATTEMPT = 1 << 1,
 	/* -EAGAIN is the caller's wish (MSG_DONTWAIT), not a reason to wait. */

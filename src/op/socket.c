@@ -7,6 +7,7 @@
 
 #include "noria/scope.h"
 #include "op/op.h"
+#include "task/loop.h"
 
 #include <errno.h>
 
@@ -50,11 +51,13 @@ static bool connection_was_gone(int error)
 
 static int accept_one(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
+	struct task *task = noria_current();
+	uint32_t closes = task ? *loop_closes(task->loop, fd) : 0;
 	int r;
 
 	do
 		r = (int)op_call("accept", OP_POLLABLE, io_uring_prep_accept, fd, address, length, flags);
-	while (connection_was_gone(r));
+	while (connection_was_gone(r) && closes == *loop_closes(task->loop, fd));
 	return r;
 }
 
@@ -89,8 +92,8 @@ ssize_t noria_recv(int fd, void *buffer, size_t size, int flags)
 
 ssize_t noria_send(int fd, const void *buffer, size_t size, int flags)
 {
-	return op_call("send", dontwait(flags) | OP_ATTEMPT, io_uring_prep_send, fd, buffer, op_length(size),
-		       flags | MSG_NOSIGNAL);
+	return op_call("send", dontwait(flags) | OP_ATTEMPT | OP_WORKER, io_uring_prep_send, fd, buffer,
+		       op_length(size), flags | MSG_NOSIGNAL);
 }
 
 ssize_t noria_recvmsg(int fd, struct msghdr *message, int flags)
@@ -100,7 +103,7 @@ ssize_t noria_recvmsg(int fd, struct msghdr *message, int flags)
 
 ssize_t noria_sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	return op_call("sendmsg", dontwait(flags) | OP_ATTEMPT, io_uring_prep_sendmsg, fd, message,
+	return op_call("sendmsg", dontwait(flags) | OP_ATTEMPT | OP_WORKER, io_uring_prep_sendmsg, fd, message,
 		       (unsigned)flags | MSG_NOSIGNAL);
 }
 

@@ -27,11 +27,13 @@ enum { QUEUE_MAX = 16, NO_BUFFER = 0xffff };
 
 struct stream {
 	struct submission submission;
-	struct list starving; /* in buffers->starving */
+	struct leftover leftover; /* closed for the task that forgets it */
+	struct list starving;     /* in buffers->starving */
 	struct buffers *buffers;
 	struct wait *wait; /* of the task that waits for the next bytes, or for the end */
 	void *own;         /* the one buffer, where the kernel cannot choose */
 	uint64_t magic;
+	uint32_t closes; /* of the descriptor, when the stream was opened */
 	int fd;
 	int end; /* 1: nothing yet; 0: the peer has ended; an error */
 	uint16_t first, last, queued, held;
@@ -128,33 +130,6 @@ static void completed(struct submission *submission, int32_t result, uint32_t fl
 		noria_wait_complete(stream->wait);
 }
 
-int noria_recv_stream_open(struct noria_recv_stream *storage, int fd)
-{
-	struct stream *stream = from_public(storage);
-	struct task *task = noria_current();
-	int r = 0;
-
-	if (!task)
-		return -ENXIO;
-	memset(stream, 0, sizeof *stream);
-	stream->fd = fd;
-	stream->end = 1;
-	stream->held = NO_BUFFER;
-	if (features_has(&task->loop->ring->features, FEATURE_BUFFER_RING)) {
-		r = noria_buffers_get(task->loop, &stream->buffers);
-	} else {
-		stream->own = malloc(task->loop->config.receive_buffer_size);
-		if (!stream->own)
-			r = noria_refuse(-ENOMEM, "no memory for a receive stream");
-	}
-	if (r < 0)
-		return r;
-	list_init(&stream->starving);
-	noria_submission_init(&stream->submission, completed);
-	stream->magic = magic(stream);
-	return 0;
-}
-
 static void abandon(struct wait *wait)
 {
 	noria_wait_complete(wait);
@@ -179,6 +154,60 @@ static void wait_on(struct stream *stream, struct task *task, const struct wait_
 	stream->wait = NULL;
 }
 
+static void close_stream(struct stream *stream, struct task *task)
+{
+	stream->magic = 0;
+	stream->closing = true;
+	list_remove(&stream->leftover.node);
+	list_remove(&stream->starving);
+	if (stream->armed) {
+		noria_submission_cancel(task->loop, &stream->submission);
+		while (stream->armed)
+			wait_on(stream, task, &close_class);
+	}
+	if (stream->held != NO_BUFFER)
+		give_back(stream, stream->held);
+	while (stream->queued > 0)
+		give_back(stream, dequeue(stream));
+	free(stream->own);
+}
+
+static void close_leftover(struct leftover *leftover)
+{
+	close_stream(container_of(leftover, struct stream, leftover), noria_loop->current);
+}
+
+int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const struct noria_site *site)
+{
+	struct stream *stream = from_public(storage);
+	struct task *task = noria_current();
+	int r = 0;
+
+	if (!task)
+		return -ENXIO;
+	memset(stream, 0, sizeof *stream);
+	stream->fd = fd;
+	stream->end = 1;
+	stream->held = NO_BUFFER;
+	if (features_has(&task->loop->ring->features, FEATURE_BUFFER_RING)) {
+		r = noria_buffers_get(task->loop, &stream->buffers);
+	} else {
+		stream->own = malloc(task->loop->config.receive_buffer_size);
+		if (!stream->own)
+			r = noria_refuse(-ENOMEM, "no memory for a receive stream");
+	}
+	if (r < 0)
+		return r;
+	list_init(&stream->starving);
+	noria_submission_init(&stream->submission, completed);
+	stream->leftover.site = site;
+	stream->leftover.close = close_leftover;
+	list_push_back(&task->leftovers, &stream->leftover.node);
+	stream->closes = *loop_closes(task->loop, fd);
+	stream->magic = magic(stream);
+	return 0;
+}
+
 static ssize_t next_queued(struct stream *stream, struct task *task, const void **ret_data)
 {
 	int r;
@@ -186,6 +215,8 @@ static ssize_t next_queued(struct stream *stream, struct task *task, const void 
 	while (stream->queued == 0) {
 		if (stream->end <= 0)
 			return stream->end;
+		if (stream->closes != *loop_closes(task->loop, stream->fd))
+			return -EBADF; /* the number may be another's by now */
 		if (!stream->armed && !list_linked(&stream->starving)) {
 			if (stream->buffers->with_kernel > 0)
 				arm(stream);
@@ -216,6 +247,8 @@ ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **r
 	r = scope_checkpoint(task);
 	if (r < 0)
 		return r;
+	if (stream->own && stream->closes != *loop_closes(task->loop, stream->fd))
+		return -EBADF;
 	if (stream->own) {
 		*ret_data = stream->own;
 		return noria_recv(stream->fd, stream->own, task->loop->config.receive_buffer_size, 0);
@@ -234,19 +267,6 @@ void noria_recv_stream_close(struct noria_recv_stream *storage)
 	struct stream *stream = from_public(storage);
 	struct task *task = noria_current();
 
-	if (!task || stream->magic != magic(stream))
-		return;
-	stream->magic = 0;
-	stream->closing = true;
-	list_remove(&stream->starving);
-	if (stream->armed) {
-		noria_submission_cancel(task->loop, &stream->submission);
-		while (stream->armed)
-			wait_on(stream, task, &close_class);
-	}
-	if (stream->held != NO_BUFFER)
-		give_back(stream, stream->held);
-	while (stream->queued > 0)
-		give_back(stream, dequeue(stream));
-	free(stream->own);
+	if (task && stream->magic == magic(stream))
+		close_stream(stream, task);
 }

@@ -20,18 +20,33 @@ struct transfer {
 	int fd_out;
 };
 
+static ssize_t step_splice(struct transfer *t, size_t done);
+
+/* Closes of the transfer's descriptors; a sum tells a change as well as two counts. */
+static uint32_t closes_of(struct loop *loop, const struct transfer *transfer)
+{
+	uint32_t closes = *loop_closes(loop, transfer->fd);
+
+	return transfer->step == step_splice ? closes + *loop_closes(loop, transfer->fd_out) : closes;
+}
+
 /* A count of 0 is the end of the input; `size` may be unknown (SIZE_MAX) for vectors. */
 static ssize_t run(struct transfer *transfer)
 {
 	struct task *task = noria_current();
 	size_t done = 0;
+	uint32_t closes;
 
 	if (!task)
 		return -ENXIO;
 	task->progress = 0;
+	closes = closes_of(task->loop, transfer);
 	while (done < transfer->size) {
-		ssize_t r = transfer->step(transfer, done);
+		ssize_t r;
 
+		if (closes != closes_of(task->loop, transfer))
+			return -EBADF; /* closed between two steps: the number may be another's by now */
+		r = transfer->step(transfer, done);
 		if (r == -EINTR)
 			continue;
 		if (r < 0)

@@ -89,7 +89,7 @@ static void root_ended(struct task *task)
 	struct child *child = container_of(task, struct child, task);
 	struct run *run = container_of(task->loop, struct run, loop);
 
-	noria_child_close_scopes(child);
+	noria_child_close_leftovers(child);
 	noria_scope_leave(&child->root);
 	run->result = task->result;
 }

@@ -178,7 +178,7 @@ static void child_ended(struct task *task)
 	struct child *child = container_of(task, struct child, task);
 	struct group *group = child->group;
 
-	noria_child_close_scopes(child);
+	noria_child_close_leftovers(child);
 	if (task->result < 0 && !only_cancelled(&child->root, task->result)) {
 		struct noria_failure failure = {
 			.code = task->result, .task_id = task->id, .task = task->name, .spawn = task->site};
@@ -201,6 +201,19 @@ static int refuse_spawn(const struct group *group, const struct noria_site *site
 			    site->file, site->line, group->scope.site->file, group->scope.site->line);
 }
 
+static int check_options(const struct noria_spawn_options *options, const struct noria_site *site)
+{
+	if (options->stack_size > (size_t)1 << STACK_MAX_LOG2)
+		return noria_refuse(-EINVAL, "spawning %s at %s:%d with a stack of %zu bytes: the limit is 256 MiB",
+				    site->what, site->file, site->line, options->stack_size);
+	for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
+		if (options->reserved[i])
+			return noria_refuse(-EINVAL,
+					    "spawning %s at %s:%d: struct noria_spawn_options: reserved must be zero",
+					    site->what, site->file, site->line);
+	return 0;
+}
+
 static int spawn(struct noria_group *storage, noria_task_fn *fn, void *arg, size_t copy,
 		 const struct noria_spawn_options *options, const struct noria_site *site)
 {
@@ -215,11 +228,11 @@ static int spawn(struct noria_group *storage, noria_task_fn *fn, void *arg, size
 		return -ENXIO;
 	if (unlikely(!scope_is_open(&group->scope) || group->closed || group->scope.cancelled))
 		return refuse_spawn(group, site);
-	spec.stack_size = current->loop->stack_size;
-	if (options && options->name)
-		spec.name = options->name;
-	if (options && options->stack_size)
-		spec.stack_size = options->stack_size;
+	r = options ? check_options(options, site) : 0;
+	if (unlikely(r < 0))
+		return r;
+	spec.stack_size = options && options->stack_size ? options->stack_size : current->loop->stack_size;
+	spec.name = options && options->name ? options->name : site->what;
 	r = noria_task_new(current->loop, sizeof(struct child), &spec, &task);
 	if (unlikely(r < 0))
 		return r;
@@ -271,32 +284,45 @@ int noria_root_new(struct loop *loop, noria_task_fn *fn, void *arg, const struct
 	return 0;
 }
 
-/*
- * The storage of a scope that was left open is about to vanish with the task's stack, and a group's children may point
- * into it: the task stays until they have ended, and its function's fault is its failure.
- */
-void noria_child_close_scopes(struct child *child)
+/* A fault of the task's function, which is its failure unless it has another. */
+static void left_open(struct task *task, const struct noria_site *site)
+{
+	noria_refuse(-EINVAL, "task %s ended and left the %s of %s:%d open", task->name, site->what, site->file,
+		     site->line);
+	if (task->result >= 0 || task->result == -ECANCELED)
+		task->result = -EINVAL;
+}
+
+/* A group's children may point into the frames of their parent, dead as they are: it stays until they have ended. */
+static void close_scope(struct task *task, struct scope *scope)
+{
+	noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT);
+	if (scope->group) {
+		struct group *group = container_of(scope, struct group, scope);
+
+		if (group_close(group, task, 0) < 0 && group->failed)
+			noria_report(task->loop, &group->failure, "a failure in a group that was left open");
+	} else {
+		task->scope = scope->parent;
+		noria_scope_leave(scope);
+	}
+}
+
+void noria_child_close_leftovers(struct child *child)
 {
 	struct task *task = &child->task;
+	struct list *node;
 
 	while (task->scope != &child->root) {
-		struct scope *scope = task->scope;
-
-		if (!scope_is_open(scope))
+		if (!scope_is_open(task->scope))
 			noria_scope_lost(task);
-		noria_refuse(-EINVAL, "task %s ended and left the %s of %s:%d open", task->name, scope->site->what,
-			     scope->site->file, scope->site->line);
-		if (task->result >= 0 || task->result == -ECANCELED)
-			task->result = -EINVAL;
-		noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT);
-		if (scope->group) {
-			struct group *group = container_of(scope, struct group, scope);
+		left_open(task, task->scope->site);
+		close_scope(task, task->scope);
+	}
+	while ((node = list_pop_front(&task->leftovers))) {
+		struct leftover *leftover = list_entry(node, struct leftover, node);
 
-			if (group_close(group, task, 0) < 0 && group->failed)
-				noria_report(task->loop, &group->failure, "a failure in a group that was left open");
-		} else {
-			task->scope = scope->parent;
-			noria_scope_leave(scope);
-		}
+		left_open(task, leftover->site);
+		leftover->close(leftover);
 	}
 }

@@ -28,8 +28,8 @@ struct child {
 int noria_root_new(struct loop *loop, noria_task_fn *fn, void *arg, const struct noria_site *site,
 		   void (*on_end)(struct task *), struct child **ret_child);
 
-/* Close the scopes and groups that a task left open when its function returned; the last of them names the fault. */
-void noria_child_close_scopes(struct child *child);
+/* Close what a task left open when its function returned, and make that its failure. */
+void noria_child_close_leftovers(struct child *child);
 
 /* Tell the failure handler of something no caller will see. `text` says what. */
 void noria_report(struct loop *loop, const struct noria_failure *failure, const char *text);

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 __thread struct loop *noria_loop;
@@ -32,30 +33,53 @@ int64_t noria_loop_clock(struct loop *loop)
 	return loop->ring->class->now(loop->ring);
 }
 
+static size_t closes_bytes(void)
+{
+	return LOOP_FDS * sizeof(uint32_t);
+}
+
+static void free_tables(struct loop *loop)
+{
+	free(loop->flying);
+	if (loop->closes)
+		munmap(loop->closes, closes_bytes());
+}
+
+static int make_tables(struct loop *loop)
+{
+	void *closes =
+		mmap(NULL, closes_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	loop->closes = closes == MAP_FAILED ? NULL : closes;
+	loop->flying = malloc(LOOP_FD_BUCKETS * sizeof *loop->flying);
+	if (loop->closes && loop->flying)
+		return 0;
+	free_tables(loop);
+	return noria_refuse(-ENOMEM, "no memory for a loop");
+}
+
 int noria_loop_open(struct loop *loop, const struct noria_config *config)
 {
 	int r;
 
 	memset(loop, 0, sizeof *loop);
 	loop->config = *config;
-	loop->flying = malloc(LOOP_FD_BUCKETS * sizeof *loop->flying);
-	if (!loop->flying)
-		return noria_refuse(-ENOMEM, "no memory for a loop");
+	r = make_tables(loop);
+	if (r < 0)
+		return r;
 	r = noria_kernel_ring_open(&loop->ring, config->ring_entries, config->ring_entries_max);
 	if (r < 0) {
-		free(loop->flying);
+		free_tables(loop);
 		return r;
 	}
 	for (int i = 0; i < LOOP_FD_BUCKETS; i++)
 		list_init(&loop->flying[i]);
-	list_init(&loop->backlog);
-	list_init(&loop->cancels);
-	list_init(&loop->asked);
+	for (struct list **list = (struct list *[]){&loop->backlog, &loop->cancels, &loop->asked, &loop->splices,
+						    &loop->closings, &loop->tasks, NULL};
+	     *list; list++)
+		list_init(*list);
 	loop->ask_again.fire = noria_submissions_ask_again;
 	loop->ask_again_ns = ASK_AGAIN_MIN_NS;
-	list_init(&loop->splices);
-	list_init(&loop->closings);
-	list_init(&loop->tasks);
 	loop->stack_size = config->stack_size;
 	loop->tasks_max = config->tasks_max;
 	loop->timeouts_linked = config->timeouts == NORIA_TIMEOUTS_LINKED;
@@ -70,7 +94,7 @@ void noria_loop_close(struct loop *loop)
 	invariant(loop->tasks_alive == 0 && loop->in_flight == 0);
 	loop->ring->class->close(loop->ring);
 	noria_stack_pool_done(&loop->stacks);
-	free(loop->flying);
+	free_tables(loop);
 }
 
 void noria_loop_post(struct loop *loop, struct remote *remote)
@@ -160,12 +184,12 @@ static void turn(struct loop *loop)
 	bool sleep;
 
 	noria_loop_run_ready(loop);
+	if (loop->tasks_alive == 0)
+		return; /* a signal that comes now has nothing left to drain */
 	run_remotes(loop);
 	if (unlikely(atomic_load(&loop->signals) != loop->signals_handled))
 		loop->on_signal(loop);
 	noria_submissions_flush(loop);
-	if (loop->tasks_alive == 0)
-		return;
 	sleep = false;
 	if (!has_work(loop)) {
 		atomic_store(&loop->asleep, true);

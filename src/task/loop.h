@@ -27,6 +27,7 @@ struct ring;
 
 enum {
 	LOOP_BUDGET = 64,       /* switches a turn: bounds how late timers and completions are looked at */
+	LOOP_FDS = 1 << 20,     /* descriptors told apart by their closes (fs.nr_open's default) */
 	LOOP_FD_BUCKETS = 4096, /* of submissions in flight, by descriptor */
 };
 
@@ -57,6 +58,7 @@ struct loop {
 	int64_t ask_again_ns;
 	struct list splices;  /* in flight, with a second descriptor */
 	struct list closings; /* descriptors that are being closed */
+	uint32_t *closes;     /* how often each descriptor was closed: LOOP_FDS counters, see loop_closes() */
 	struct heap timers;
 	bool timeouts_linked;
 
@@ -95,6 +97,15 @@ static inline struct task *noria_current(void)
 	struct loop *loop = noria_loop;
 
 	return likely(loop && loop->current) ? loop->current : noria_no_current();
+}
+
+/*
+ * How often noria_close() has closed this number. A call of several steps looks between them: if the count has changed,
+ * the number may be somebody else's by now.
+ */
+static inline uint32_t *loop_closes(struct loop *loop, int fd)
+{
+	return &loop->closes[(unsigned)fd % LOOP_FDS];
 }
 
 int noria_loop_open(struct loop *loop, const struct noria_config *config);

@@ -51,12 +51,22 @@ static void switch_away(struct task *task)
 		noria_context_switch(&task->context, &next->context);
 }
 
-/* How far below `frame` the task's innermost scope reaches, with a page for what lies around it. */
-static inline __attribute__((always_inline)) size_t depth_of(const struct task *task, const void *frame)
+static inline __attribute__((always_inline)) const char *lower(const char *a, const void *b)
 {
-	const char *top = frame, *scope = (const char *)task->scope;
+	return a < (const char *)b ? a : b;
+}
 
-	return scope >= task->stack.low && scope < top ? (size_t)(top - scope) + 4096 : 16;
+/* How far below `frame` lie what the task left open, and a page for what is around it. */
+static inline __attribute__((always_inline)) size_t depth_of(const struct task *task, const char *frame)
+{
+	const char *lowest = frame;
+
+	if ((const char *)task->scope >= task->stack.low)
+		lowest = lower(lowest, task->scope);
+	for (struct list *node = task->leftovers.next; node != &task->leftovers; node = node->next)
+		if ((const char *)node >= task->stack.low)
+			lowest = lower(lowest, node);
+	return (size_t)(frame - lowest) + 4096;
 }
 
 static void task_main(void *arg)
@@ -67,10 +77,10 @@ static void task_main(void *arg)
 	task->result = task->fn(task->arg);
 	invariant(loop == noria_loop); /* a fork's child must not return from its task, but end by _exit() */
 	/*
-	 * Scopes left open lie in frames that are dead but untouched as yet, and children may use what is there: go on below
-	 * them. This cannot be a function of its own, whose frame would be the first to overwrite them.
+	 * What was left open lies in frames that are dead but untouched as yet, and children or the kernel may use what is
+	 * there: go on below them. This cannot be a function of its own, whose frame would be the first to overwrite them.
 	 */
-	if (unlikely(task->scope != task->outermost)) {
+	if (unlikely(task->scope != task->outermost || !list_empty(&task->leftovers))) {
 		volatile char *below = __builtin_alloca(depth_of(task, __builtin_frame_address(0)));
 
 		*below = 0;
@@ -116,6 +126,7 @@ int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec
 	task->stack = stack;
 	task->state = TASK_NEW;
 	noria_context_make(&task->context, stack.low, (size_t)((char *)task - stack.low), task_main, task);
+	list_init(&task->leftovers);
 	list_push_back(&loop->tasks, &task->all);
 	loop->tasks_alive++;
 	*ret_task = task;

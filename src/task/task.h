@@ -31,6 +31,13 @@ enum task_state {
 #undef X
 };
 
+/* What a task has opened, maybe in its own frames, and forgot to close by its end: it is closed for it, and named. */
+struct leftover {
+	struct list node; /* in task->leftovers */
+	void (*close)(struct leftover *leftover);
+	const struct noria_site *site;
+};
+
 struct task {
 	struct context context;
 	struct fifo_node ready; /* link in the run queue */
@@ -38,6 +45,7 @@ struct task {
 	struct wait *wait;   /* what it is parked on */
 	struct scope *scope; /* its innermost scope: floor 3's */
 	struct scope *outermost;
+	struct list leftovers;
 	void (*on_end)(struct task *task);
 	noria_task_fn *fn;
 	void *arg;

@@ -23,7 +23,7 @@
 #define CQ_ENTRIES 4096
 
 struct server server = {
-	.choices = {.buffers = 64, .buffer_size = 65536},
+	.choices = {.buffers = 32, .buffer_size = 65536},
 };
 
 struct io_uring_sqe *next_sqe(void)
@@ -134,7 +134,7 @@ static const char help[] =
 	"  --bundle                           a receive may fill several buffers\n"
 	"  --incremental                      receives share a buffer until it is full\n"
 	"  --poll-first                       a receive waits before it tries\n"
-	"  --buffers N                        provided buffers, a power of two (64)\n"
+	"  --buffers N                        provided buffers, a power of two (32)\n"
 	"  --buffer-size BYTES                bytes of one (65536)\n";
 
 static unsigned int one_of(const char *text, const char *const *words, unsigned int count)

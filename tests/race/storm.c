@@ -271,7 +271,7 @@ static void listen_somewhere(void)
 	CHECK(listener >= 0);
 	listener_address.sun_family = AF_UNIX;
 	CHECK(noria_bind(listener, (struct sockaddr *)&listener_address, sizeof(sa_family_t)) == 0);
-	CHECK(noria_listen(listener, 4096) == 0);
+	CHECK(noria_listen(listener, 16) == 0);
 	listener_length = sizeof listener_address;
 	CHECK(getsockname(listener, (struct sockaddr *)&listener_address, &listener_length) == 0);
 }

@@ -10,19 +10,31 @@
 static sem_t go;
 static atomic_int begun, ended;
 
+struct call {
+	atomic_bool begun, ended;
+};
+
 static int blocking(void *arg)
 {
-	(void)arg;
+	struct call *call = arg;
+
+	atomic_store(&call->begun, true);
 	atomic_fetch_add(&begun, 1);
 	while (sem_wait(&go) < 0)
 		;
 	atomic_fetch_add(&ended, 1);
+	atomic_store(&call->ended, true);
 	return 0;
 }
 
 static int offload(void *arg)
 {
-	return noria_offload(blocking, arg);
+	struct call call = {0};
+
+	(void)arg;
+	EXPECT(noria_offload(blocking, &call) == (atomic_load(&call.begun) ? 0 : -ECANCELED));
+	EXPECT(atomic_load(&call.begun) == atomic_load(&call.ended)); /* `call` is about to vanish */
+	return 0;
 }
 
 static void *release_later(void *arg)
@@ -41,7 +53,8 @@ static int end_during_calls(void *arg)
 	MUST(noria_group_open(&group) == 0);
 	for (int i = 0; i < 8; i++)
 		MUST(noria_spawn(&group, offload, NULL) == 0);
-	UNTIL(atomic_load(&begun) == 4);
+	while (atomic_load(&begun) < 4)
+		MUST(noria_sleep(noria_usec(50)) == 0);
 	MUST(pthread_create(arg, NULL, release_later, NULL) == 0);
 	return noria_group_close(&group, -EIO);
 }

@@ -166,6 +166,7 @@ Test(G22, a_scope_whose_storage_was_overwritten_ends_the_process)
 	cr_assert(pipe(out) == 0);
 	pid = fork();
 	if (pid == 0) {
+		alarm(30);
 		dup2(out[1], STDERR_FILENO);
 		_exit(noria_run(NULL, spawn_a_loser, NULL) == 0);
 	}

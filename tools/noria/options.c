@@ -50,6 +50,9 @@ bool option_address(const char *command, const char *option, const char *value, 
 	char *port = split_port(text, &host);
 	if (port == NULL || *port == '\0')
 		return bad_address(command, option, value, "no port in it");
+	/* getaddrinfo() would take 99999 for 34463. */
+	if (port[strspn(port, "0123456789")] == '\0' && strtoul(port, NULL, 10) > 65535)
+		return bad_address(command, option, value, "a port is a number from 0 to 65535");
 	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE}, *found;
 	/* Every address: the IPv6 wildcard takes IPv4 as well, where the machine has IPv6. */
 	int error = *host ? getaddrinfo(host, port, &hints, &found) : getaddrinfo("::", port, &hints, &found);

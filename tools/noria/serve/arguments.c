@@ -152,7 +152,7 @@ static void set_defaults(struct serve_options *options)
 
 static int usage(const char *problem, const char *argument)
 {
-	fprintf(stderr, "noria serve: %s%s. Try `noria serve .`, or `noria serve --help`.\n", problem, argument);
+	fprintf(stderr, "noria serve: %s%s\nTry `noria serve .`, or `noria serve --help`.\n", problem, argument);
 	return EXIT_USAGE;
 }
 
@@ -171,7 +171,7 @@ int serve_arguments(int argc, char **argv, struct serve_options *options)
 			return EXIT_USAGE;
 	}
 	if (optind == argc)
-		return usage("which directory", "?");
+		return usage("which directory is to be served?", "");
 	if (optind + 1 < argc)
 		return usage("one directory at a time: what is ", argv[optind + 1]);
 	options->directory = argv[optind];
