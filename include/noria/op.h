@@ -54,7 +54,10 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_writev(int fd, const struct iovec *vect
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_pread(int fd, void *buffer, size_t size, off_t offset);
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_pwrite(int fd, const void *buffer, size_t size, off_t offset);
 
-/* As openat(2), openat2(2), statx(2). O_CLOEXEC is yours to give. */
+/*
+ * As openat(2), openat2(2), statx(2). O_CLOEXEC is yours to give. A FIFO is opened as with O_NONBLOCK where its path is
+ * cached by the kernel: it does not wait for the other end (and writing answers -ENXIO when there is no reader).
+ */
 NORIA_PUBLIC NORIA_CHECKED int noria_openat(int dirfd, const char *path, int flags, mode_t mode);
 NORIA_PUBLIC NORIA_CHECKED int noria_openat2(int dirfd, const char *path, const struct open_how *how, size_t size);
 NORIA_PUBLIC NORIA_CHECKED int noria_statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *result);
@@ -68,7 +71,9 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_splice(int fd_in, off_t *offset_in, int
 
 /*
  * As close(2), and always done: a cancelled scope does not keep a descriptor open, and the call is no checkpoint, but it
- * may park: operations of other tasks on `fd` are ended first, and those answer -EBADF.
+ * may park: operations of other tasks on `fd` are ended first, and those answer -EBADF. What close(2) blocks for itself (a
+ * socket with SO_LINGER and unsent bytes, a file system that flushes) holds up the runtime: shut such a socket down and
+ * wait for its end before, or close it in noria_offload().
  */
 NORIA_PUBLIC int noria_close(int fd);
 

@@ -3,6 +3,10 @@
  * Receive streams: one submission, many receives. The kernel fills buffers that belong to the runtime, and the task is
  * handed a view of them; a connection that is idle holds no buffer. The fastest way to receive messages of up to
  * about 16 KiB.
+ *
+ * The buffers are shared by all streams of a runtime (noria_config.receive_buffers). A stream whose task is slow queues
+ * its share at most; where more than half as many streams as there are buffers are slow at once, others wait: give a server
+ * as many buffers as it has busy connections.
  */
 #ifndef NORIA_STREAM_H
 #define NORIA_STREAM_H
@@ -19,7 +23,8 @@ struct noria_recv_stream {
 /*
  * noria_recv_stream_open - begin to receive on a connected socket.
  * @fd: stays the caller's; no other receive may run on it while the stream is open, close it after the stream
- * Returns: 0; -ENOMEM when the runtime's receive buffers cannot be had; -ENXIO outside a runtime.
+ * Returns: 0; -EINVAL when it is open already (noria_message() names both places); -ENOMEM when the runtime's receive
+ * buffers cannot be had; -ENXIO outside a runtime.
  * Not a checkpoint. Since 0.1.
  */
 #define noria_recv_stream_open(stream, fd) noria_recv_stream_open_at((stream), (fd), NORIA_SITE("receive stream"))
@@ -36,7 +41,7 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_recv_stream_next(struct noria_recv_stre
 
 /*
  * noria_recv_stream_close - end the stream and give its buffers back. Always completes, cancelled or not; may park
- * until the kernel has let go. Bytes received and not yet taken are dropped. Since 0.1.
+ * until the kernel has let go. A task that waits in noria_recv_stream_next() meanwhile is told -EBADF. Bytes received and not yet taken are dropped. Since 0.1.
  */
 NORIA_PUBLIC void noria_recv_stream_close(struct noria_recv_stream *stream);
 

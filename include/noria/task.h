@@ -2,6 +2,9 @@
 /*
  * Tasks: stackful, cooperative, cheap. A task runs until a checkpoint parks it, and stays on its runtime's thread for
  * life. Tasks are spawned into groups (group.h); the root task is the function given to noria_run() (run.h).
+ *
+ * C++: an exception must be caught in the task that threw it, and a task must not park while it handles one or unwinds (the
+ * language keeps both per thread): take what you need from the exception, leave the handler, then call noria.
  */
 #ifndef NORIA_TASK_H
 #define NORIA_TASK_H

@@ -15,17 +15,17 @@ NORIA_BEGIN_DECLS
 /* Durations in nanoseconds from other units. Negative values are durations of zero; too large ones are NORIA_FOREVER. */
 static inline int64_t noria_usec(int64_t n)
 {
-	return n < INT64_MAX / 1000 ? n * 1000 : NORIA_FOREVER;
+	return n <= 0 ? 0 : n < INT64_MAX / 1000 ? n * 1000 : NORIA_FOREVER;
 }
 
 static inline int64_t noria_msec(int64_t n)
 {
-	return n < INT64_MAX / 1000000 ? n * 1000000 : NORIA_FOREVER;
+	return n <= 0 ? 0 : n < INT64_MAX / 1000000 ? n * 1000000 : NORIA_FOREVER;
 }
 
 static inline int64_t noria_sec(int64_t n)
 {
-	return n < INT64_MAX / 1000000000 ? n * 1000000000 : NORIA_FOREVER;
+	return n <= 0 ? 0 : n < INT64_MAX / 1000000000 ? n * 1000000000 : NORIA_FOREVER;
 }
 
 /*

@@ -125,13 +125,16 @@ void noria_executor_free(struct loop *loop)
 	loop->executor = NULL;
 }
 
-/* Workers take no signals: those are for the program's own threads. */
+/* Workers take no signals, which are for the program's own threads, but for those that their own faults raise. */
 static int start_worker(struct executor *executor)
 {
 	sigset_t all, before;
 	int r;
 
 	sigfillset(&all);
+	for (const int *fault = (const int[]){SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, 0}; *fault;
+	     fault++)
+		sigdelset(&all, *fault);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&executor->thread[executor->threads], NULL, work, executor);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -240,7 +243,7 @@ int noria_offload(noria_task_fn *fn, void *arg)
 
 	if (!task)
 		return -ENXIO;
-	r = scope_checkpoint(task);
+	r = scope_door(task);
 	if (r >= 0)
 		r = executor_get(task->loop, &call.executor);
 	if (r >= 0)
@@ -248,7 +251,7 @@ int noria_offload(noria_task_fn *fn, void *arg)
 	if (r < 0)
 		return r;
 	/* A cancel that came while we were let in. */
-	r = scope_checkpoint(task);
+	r = scope_door(task);
 	if (r >= 0) {
 		list_init(&call.node);
 		noria_wait_init(&call.wait, &call_class);

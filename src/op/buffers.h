@@ -20,6 +20,7 @@ struct buffers {
 	size_t ring_bytes, memory_bytes;
 	char *memory;
 	unsigned count, size;
+	unsigned streams;     /* open on these buffers */
 	unsigned with_kernel; /* as far as completions have told */
 	struct list starving; /* streams that wait for a buffer to come back */
 	struct {

@@ -181,7 +181,7 @@ int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
 		return -ENXIO;
 	loop = task->loop;
 	if (!(flags & OP_ALWAYS)) {
-		r = scope_checkpoint(task);
+		r = scope_door(task);
 		if (r < 0)
 			return r;
 	}

@@ -42,7 +42,7 @@ int noria_sleep_until(int64_t time_ns)
 		return -ENXIO;
 	if (time_ns <= noria_loop_clock(task->loop))
 		return noria_yield();
-	r = scope_checkpoint(task);
+	r = scope_door(task);
 	if (r < 0)
 		return r;
 	noria_wait_init(&sleep.wait, &sleep_class);

@@ -38,6 +38,7 @@ struct stream {
 	int end; /* 1: nothing yet; 0: the peer has ended; an error */
 	uint16_t first, last, queued, held;
 	bool armed, closing;
+	bool receiving; /* into `own` */
 };
 
 _Static_assert(sizeof(struct stream) <= sizeof(struct noria_recv_stream), "struct noria_recv_stream is too small");
@@ -83,6 +84,14 @@ static void give_back(struct stream *stream, unsigned index)
 		arm(list_entry(next, struct stream, starving));
 }
 
+/* How many buffers a stream may queue before it is stopped; one is no queue: a busy stream is not stopped at every message. */
+static unsigned share(const struct buffers *buffers)
+{
+	unsigned share = buffers->count / (2 * buffers->streams);
+
+	return share < 1 ? 1 : share > QUEUE_MAX ? QUEUE_MAX : share;
+}
+
 static void enqueue(struct stream *stream, uint16_t index, uint32_t length)
 {
 	struct buffers *buffers = stream->buffers;
@@ -124,7 +133,7 @@ static void completed(struct submission *submission, int32_t result, uint32_t fl
 		stream->end = 0;
 	else if (result < 0 && result != -ENOBUFS && !(result == -ECANCELED && submission->cancel_asked))
 		stream->end = result;
-	if (stream->queued >= QUEUE_MAX && !last)
+	if (stream->queued > share(stream->buffers) && !last)
 		noria_submission_cancel(noria_loop, submission);
 	if (stream->wait && !stream->wait->done && (stream->closing ? last : true))
 		noria_wait_complete(stream->wait);
@@ -154,12 +163,25 @@ static void wait_on(struct stream *stream, struct task *task, const struct wait_
 	stream->wait = NULL;
 }
 
+/* Another task waits for bytes, in a buffer of the stream perhaps: it is told -EBADF, and has left before anything is freed. */
+static void send_waiter_away(struct stream *stream, struct task *task)
+{
+	stream->end = -EBADF;
+	if (stream->receiving)
+		noria_submissions_end_fd(task->loop, stream->fd);
+	if (stream->wait && !stream->wait->done)
+		noria_wait_complete(stream->wait);
+	while (stream->wait || stream->receiving)
+		noria_task_yield(task);
+}
+
 static void close_stream(struct stream *stream, struct task *task)
 {
 	stream->magic = 0;
 	stream->closing = true;
 	list_remove(&stream->leftover.node);
 	list_remove(&stream->starving);
+	send_waiter_away(stream, task);
 	if (stream->armed) {
 		noria_submission_cancel(task->loop, &stream->submission);
 		while (stream->armed)
@@ -169,6 +191,8 @@ static void close_stream(struct stream *stream, struct task *task)
 		give_back(stream, stream->held);
 	while (stream->queued > 0)
 		give_back(stream, dequeue(stream));
+	if (stream->buffers)
+		stream->buffers->streams--;
 	free(stream->own);
 }
 
@@ -185,6 +209,10 @@ int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const s
 
 	if (!task)
 		return -ENXIO;
+	(void)VALGRIND_MAKE_MEM_DEFINED(&stream->magic, sizeof stream->magic);
+	if (stream->magic == magic(stream))
+		return noria_refuse(-EINVAL, "the receive stream at %s:%d is open already: it was opened at %s:%d",
+				    site->file, site->line, stream->leftover.site->file, stream->leftover.site->line);
 	memset(stream, 0, sizeof *stream);
 	stream->fd = fd;
 	stream->end = 1;
@@ -203,6 +231,8 @@ int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const s
 	stream->leftover.site = site;
 	stream->leftover.close = close_leftover;
 	list_push_back(&task->leftovers, &stream->leftover.node);
+	if (stream->buffers)
+		stream->buffers->streams++;
 	stream->closes = *loop_closes(task->loop, fd);
 	stream->magic = magic(stream);
 	return 0;
@@ -222,10 +252,12 @@ static ssize_t next_queued(struct stream *stream, struct task *task, const void 
 				arm(stream);
 			else
 				list_push_back(&stream->buffers->starving, &stream->starving);
+			if (stream->end <= 0)
+				continue; /* the descriptor is being closed: it was refused at once */
 		}
 		wait_on(stream, task, &next_class);
 		list_remove(&stream->starving); /* if it gives up, it does not stand in others' way */
-		r = stream->queued > 0 ? 0 : scope_checkpoint(task);
+		r = stream->queued > 0 ? 0 : scope_door(task);
 		if (r < 0)
 			return r;
 	}
@@ -238,20 +270,24 @@ ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **r
 {
 	struct stream *stream = from_public(storage);
 	struct task *task = noria_current();
+	ssize_t received;
 	int r;
 
 	if (!task)
 		return -ENXIO;
-	if (stream->magic != magic(stream) || stream->wait)
+	if (stream->magic != magic(stream) || stream->wait || stream->receiving)
 		return noria_refuse(-EINVAL, "a receive stream that is not open, or that another task waits on");
-	r = scope_checkpoint(task);
+	r = scope_door(task);
 	if (r < 0)
 		return r;
 	if (stream->own && stream->closes != *loop_closes(task->loop, stream->fd))
 		return -EBADF;
 	if (stream->own) {
 		*ret_data = stream->own;
-		return noria_recv(stream->fd, stream->own, task->loop->config.receive_buffer_size, 0);
+		stream->receiving = true;
+		received = noria_recv(stream->fd, stream->own, task->loop->config.receive_buffer_size, 0);
+		stream->receiving = false;
+		return received;
 	}
 	if (stream->held != NO_BUFFER) {
 		give_back(stream, stream->held);

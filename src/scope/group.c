@@ -151,7 +151,7 @@ void noria_group_cleanup_(struct noria_group **pointer)
 	struct group *group = *pointer ? from_public(*pointer) : NULL;
 	struct task *task = group && scope_is_open(&group->scope) ? noria_current() : NULL;
 
-	if (!task || task->scope != &group->scope)
+	if (!task || !noria_scopes_close_inside(task, &group->scope))
 		return;
 	noria_scope_interrupt(&group->scope, NORIA_CAUSE_EXPLICIT);
 	(void)group_close(group, task, 0);
@@ -308,16 +308,40 @@ static void close_scope(struct task *task, struct scope *scope)
 	}
 }
 
+static void close_innermost(struct task *task)
+{
+	if (!scope_is_open(task->scope))
+		noria_scope_lost(task);
+	close_scope(task, task->scope);
+}
+
+bool noria_scopes_close_inside(struct task *task, const struct scope *around)
+{
+	const struct scope *scope = task->scope;
+
+	while (scope != around && scope != task->outermost)
+		scope = scope->parent;
+	if (scope != around)
+		return false;
+	while (task->scope != around) {
+		struct noria_failure failure = {
+			.code = -EINVAL, .task_id = task->id, .task = task->name, .spawn = task->scope->site};
+
+		noria_report(task->loop, &failure, "a scope or group was left open by its function");
+		close_innermost(task);
+	}
+	return true;
+}
+
 void noria_child_close_leftovers(struct child *child)
 {
 	struct task *task = &child->task;
 	struct list *node;
 
 	while (task->scope != &child->root) {
-		if (!scope_is_open(task->scope))
-			noria_scope_lost(task);
-		left_open(task, task->scope->site);
-		close_scope(task, task->scope);
+		if (scope_is_open(task->scope))
+			left_open(task, task->scope->site);
+		close_innermost(task);
 	}
 	while ((node = list_pop_front(&task->leftovers))) {
 		struct leftover *leftover = list_entry(node, struct leftover, node);

@@ -28,6 +28,12 @@ struct child {
 int noria_root_new(struct loop *loop, noria_task_fn *fn, void *arg, const struct noria_site *site,
 		   void (*on_end)(struct task *), struct child **ret_child);
 
+/*
+ * A function is left by `return`, and with it the scope `around`: close what is open inside, as those who opened it should
+ * have done. Returns false if `around` is not one of the task's own open scopes.
+ */
+bool noria_scopes_close_inside(struct task *task, const struct scope *around);
+
 /* Close what a task left open when its function returned, and make that its failure. */
 void noria_child_close_leftovers(struct child *child);
 

@@ -85,6 +85,19 @@ static inline int scope_checkpoint(struct task *task)
 	return 0;
 }
 
+/*
+ * The same at the door of a call that may park. A task that takes no notice of -ECANCELED and calls again must not keep
+ * the others from running: being turned away counts against its turn.
+ */
+static inline int scope_door(struct task *task)
+{
+	int r = scope_checkpoint(task);
+
+	if (unlikely(r < 0))
+		noria_task_spend(task);
+	return r;
+}
+
 /* Park on a wait that the scope's cancellation and deadlines may abandon. */
 static inline void scope_wait(struct task *task, struct wait *wait)
 {

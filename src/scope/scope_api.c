@@ -3,6 +3,7 @@
  * The public face of scopes: checks at the door, then the tree. The caller's opaque storage is a struct scope.
  */
 #include "base/message.h"
+#include "scope/group.h"
 #include "scope/scope.h"
 
 #include <errno.h>
@@ -90,7 +91,9 @@ void noria_scope_cleanup_(struct noria_scope *storage)
 {
 	struct scope *scope = from_public(storage);
 
-	if (scope_is_open(scope) && noria_current())
+	struct task *task = scope_is_open(scope) ? noria_current() : NULL;
+
+	if (task && noria_scopes_close_inside(task, scope))
 		(void)noria_scope_close(storage, 0);
 }
 
@@ -156,24 +159,34 @@ bool noria_draining(void)
 	return task && task->scope->draining;
 }
 
-/* The real clock counts here: a computation may have lasted past its deadline within one turn. */
+/* A computation may have lasted past its deadline within one turn of the loop. */
+static void expire_by_real_clock(struct task *task)
+{
+	if (task->scope->effective != NORIA_FOREVER)
+		noria_scope_expire(task->scope, noria_loop_clock(task->loop));
+}
+
 int noria_check(void)
 {
 	struct task *task = noria_current();
 
 	if (!task)
 		return -ENXIO;
-	if (task->scope->effective != NORIA_FOREVER)
-		noria_scope_expire(task->scope, noria_loop_clock(task->loop));
+	expire_by_real_clock(task);
 	return scope_checkpoint(task);
 }
 
 int noria_yield(void)
 {
-	int r = noria_check();
+	struct task *task = noria_current();
+	int r;
 
+	if (!task)
+		return -ENXIO;
+	expire_by_real_clock(task);
+	r = scope_door(task);
 	if (r < 0)
 		return r;
-	noria_task_yield(noria_loop->current);
-	return scope_checkpoint(noria_loop->current);
+	noria_task_yield(task);
+	return scope_checkpoint(task);
 }

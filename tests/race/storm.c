@@ -151,7 +151,7 @@ static void connect_once(void)
 	CHECK(noria_close(fd) == 0);
 }
 
-/* One at least, and whatever else is there, so that the backlog stays short. */
+/* Whatever is there. The backlog is short: connects wait in it, some of them in worker threads of the kernel. */
 static void accept_some(void)
 {
 	int fd;

@@ -71,11 +71,15 @@ RULE(R08, a_splice_waits_for_the_side_that_is_not_ready)
 {
 	struct noria_group group = {0};
 	struct splicer splicer;
+	uint64_t before;
 	int a[2], b[2];
 
 	pipes(a, b, O_NONBLOCK);
 	splicer = (struct splicer){.from = a[0], .to = b[1]};
 	start(&group, &splicer);
+	before = noria_loop->generation;
+	MUST(noria_sleep(noria_msec(5)) == 0);
+	EXPECT(noria_loop->generation - before < 20); /* it waits; it does not try again and again */
 	MUST(write(a[1], "01234", 5) == 5);
 	MUST(noria_sleep(noria_msec(2)) == 0);
 	MUST(write(a[1], "56789", 5) == 5);

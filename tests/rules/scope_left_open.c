@@ -120,7 +120,7 @@ RULE(G22, the_own_error_of_a_task_that_leaves_scopes_open_stands)
 }
 
 /* G22: the same for the root task, whose result is the run's. */
-Test(G22, a_root_that_leaves_scopes_open_has_failed)
+Test(G22, a_root_that_leaves_scopes_open_has_failed, .timeout = 60)
 {
 	for (int t = NORIA_TIMEOUTS_LINKED; t <= NORIA_TIMEOUTS_HEAP; t++) {
 		EXPECT(rule_run(leave_a_scope_open, NULL, NULL, (enum noria_timeouts)t) == -EINVAL);
@@ -129,7 +129,7 @@ Test(G22, a_root_that_leaves_scopes_open_has_failed)
 }
 
 /* G22: also for its groups, whose children are awaited before the run ends. */
-Test(G22, a_root_that_leaves_a_group_open_waits_for_its_children)
+Test(G22, a_root_that_leaves_a_group_open_waits_for_its_children, .timeout = 60)
 {
 	for (int t = NORIA_TIMEOUTS_LINKED; t <= NORIA_TIMEOUTS_HEAP; t++) {
 		memset(&grandchild, 0, sizeof grandchild);
@@ -157,7 +157,7 @@ static int spawn_a_loser(__attribute__((unused)) void *arg)
 }
 
 /* G22: when the storage of an open scope has been overwritten nothing can be saved: the process ends, and says why. */
-Test(G22, a_scope_whose_storage_was_overwritten_ends_the_process)
+Test(G22, a_scope_whose_storage_was_overwritten_ends_the_process, .timeout = 60)
 {
 	char text[1024] = {0};
 	int out[2], status;

@@ -221,7 +221,7 @@ RULE(G22, calls_from_an_offloaded_function_are_refused)
 }
 
 /* G22: without a runtime every call says so, and the expression macros give their expression's own value. */
-Test(G22, calls_without_a_runtime_are_refused)
+Test(G22, calls_without_a_runtime_are_refused, .timeout = 60)
 {
 	struct noria_scope scope = {0};
 	struct noria_group group = {0};

@@ -13,7 +13,7 @@
 
 enum { WAIT_SLEEP, WAIT_RECEIVE, WAIT_JOIN, WAITS };
 
-static inline int waits_sleep([[gnu::unused]] void *arg)
+static inline int waits_sleep(__attribute__((unused)) void *arg)
 {
 	return noria_sleep(NORIA_FOREVER);
 }
