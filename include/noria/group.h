@@ -56,7 +56,7 @@ NORIA_PUBLIC NORIA_CHECKED int noria_group_open_at(struct noria_group *group, in
  * group included. The child owns its argument from the moment that 0 is returned: it always runs to its first
  * checkpoint, also when it is cancelled before. After an error the caller keeps the argument.
  *
- * Returns: 0; -ECANCELED when the group is cancelled; -EINVAL when it is closed, or a copy, a stack or
+ * Returns: 0; -ECANCELED when the group is cancelled; -EINVAL when it is closed, or the function, a copy, a stack or
  * an option is not as said here;
  * -ENOMEM when no stack can be had; -EAGAIN when the runtime's limit of tasks is reached; -ENXIO outside a runtime.
  * Not a checkpoint. Since 0.1.

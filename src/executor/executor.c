@@ -164,7 +164,8 @@ static int enqueue(struct executor *executor, struct call *call)
 	pthread_cond_signal(&executor->work);
 	pthread_mutex_unlock(&executor->lock);
 	return r < 0 ? noria_refuse(-EAGAIN,
-				    "no thread for an offloaded call: %s. Remedy: raise RLIMIT_NPROC or pids.max",
+				    "no thread for an offloaded call: %s. Remedy: raise RLIMIT_NPROC or pids.max, "
+				    "or where address space is short (RLIMIT_AS) lower RLIMIT_STACK",
 				    strerror(-r))
 		     : 0;
 }

@@ -10,6 +10,7 @@
  */
 #include "op/op.h"
 
+#include "base/message.h"
 #include "ring/compat.h"
 #include "scope/scope.h"
 
@@ -131,8 +132,15 @@ static int64_t again(struct task *task, struct op *op, unsigned flags)
 {
 	int64_t r;
 
-	if (op->result == -ECANCELED && !cancelled(task, op))
+	if (op->result == -ECANCELED && !cancelled(task, op)) {
+		if (!task->scope->cancelled)
+			noria_refuse(0,
+				     "%s on descriptor %d was ended by the kernel, not by noria: maybe no worker "
+				     "thread can be made "
+				     "(RLIMIT_NPROC, pids.max)",
+				     op->name, op->submission.sqe.fd);
 		return op->result;
+	}
 	if (op->result == -EAGAIN && op->submission.sqe.opcode == IORING_OP_CONNECT)
 		return op->result; /* a full backlog of a Unix socket with O_NONBLOCK: there is nothing to poll for */
 	/* A connect that was stopped goes on in the socket: the next one would only hear that (-EALREADY). */

@@ -226,6 +226,8 @@ static int spawn(struct noria_group *storage, noria_task_fn *fn, void *arg, size
 
 	if (!current)
 		return -ENXIO;
+	if (unlikely(!fn))
+		return noria_refuse(-EINVAL, "spawning at %s:%d without a function", site->file, site->line);
 	if (unlikely(!scope_is_open(&group->scope) || group->closed || group->scope.cancelled))
 		return refuse_spawn(group, site);
 	r = options ? check_options(options, site) : 0;

@@ -16,7 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { SLAB_BYTES = 8 * 1024 * 1024, SLAB_STACKS_MAX = 128 };
+enum { SLAB_BYTES = 16 * 1024 * 1024, SLAB_STACKS_MAX = 128 };
 
 struct slab {
 	struct list node;

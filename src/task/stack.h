@@ -17,7 +17,7 @@ enum {
 	STACK_MIN_LOG2 = 14, /* 16 KiB */
 	STACK_MAX_LOG2 = 28, /* 256 MiB */
 	STACK_SIZES = STACK_MAX_LOG2 - STACK_MIN_LOG2 + 1,
-	STACK_GUARD = 16 * 1024, /* a frame larger than this can step over it */
+	STACK_GUARD = 64 * 1024, /* a frame larger than this can step over it: see -fstack-clash-protection */
 };
 
 struct slab;

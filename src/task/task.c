@@ -69,13 +69,22 @@ static inline __attribute__((always_inline)) size_t depth_of(const struct task *
 	return (size_t)(frame - lowest) + 4096;
 }
 
+static _Noreturn void returned_in_child(const struct task *task)
+{
+	noria_refuse(-EINVAL,
+		     "the child of a fork returned from task %s (spawned at %s:%d): it must end by _exit() or exec",
+		     task->name, task->site->file, task->site->line);
+	noria_assert_failed(noria_message(), __FILE__, __LINE__);
+}
+
 static void task_main(void *arg)
 {
 	struct task *task = arg;
 	struct loop *loop = task->loop;
 
 	task->result = task->fn(task->arg);
-	invariant(loop == noria_loop); /* a fork's child must not return from its task, but end by _exit() */
+	if (unlikely(loop != noria_loop))
+		returned_in_child(task);
 	/*
 	 * What was left open lies in frames that are dead but untouched as yet, and children or the kernel may use what is
 	 * there: go on below them. This cannot be a function of its own, whose frame would be the first to overwrite them.

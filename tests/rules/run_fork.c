@@ -14,7 +14,7 @@
 
 /* The child has no way to free what the parent's runtime holds, and AddressSanitizer would take it for leaked. */
 const char *__asan_default_options(void);
-[[gnu::visibility("default")]] const char *__asan_default_options(void)
+__attribute__((visibility("default"))) const char *__asan_default_options(void)
 {
 	return "detect_leaks=0";
 }

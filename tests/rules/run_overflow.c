@@ -22,7 +22,7 @@
 
 static volatile int depth_wanted = 1000000;
 
-[[gnu::noinline]] static int go_deeper(int depth)
+__attribute__((noinline)) static int go_deeper(int depth)
 {
 	volatile char frame[512];
 

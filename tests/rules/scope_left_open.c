@@ -183,3 +183,37 @@ Test(G22, a_scope_whose_storage_was_overwritten_ends_the_process, .timeout = 60)
 	EXPECT(strstr(text, "lose_a_scope") && strstr(text, "scope_left_open.c"));
 	close(out[0]);
 }
+
+static int leave_a_group_inside(struct noria_group *group, struct life *child)
+{
+	MUST(noria_group_open(group) == 0);
+	MUST(noria_spawn(group, sleeper, child) == 0);
+	UNTIL(child->started);
+	return 5;
+}
+
+static int leave_a_group_inside_by_return(struct noria_group *group, struct life *child)
+{
+	noria_within(noria_sec(3600), ({
+			     MUST(leave_a_group_inside(group, child) == 5);
+			     return 6;
+			     0;
+		     }));
+	return 7;
+}
+
+/* G22: noria_within() refuses such an expression, closes what it left open, and tells the handler; the task goes on. */
+RULE(G22, an_expression_that_leaves_a_group_open_is_tidied_up)
+{
+	struct noria_group group;
+	struct life child = {0}, other = {0};
+
+	EXPECT(noria_within(noria_sec(3600), leave_a_group_inside(&group, &child)) == -EINVAL);
+	EXPECT(child.told && child.ended);
+	EXPECT(rule_heard.count == 1 && rule_heard.last.code == -EINVAL);
+	EXPECT(rule_heard.last.spawn && strstr(rule_heard.last.spawn->file, "scope_left_open.c"));
+	EXPECT(leave_a_group_inside_by_return(&group, &other) == 6);
+	EXPECT(other.told && other.ended && rule_heard.count == 2);
+	EXPECT(noria_deadline() == NORIA_FOREVER && noria_sleep(1) == 0);
+	return 0;
+}

@@ -90,6 +90,11 @@ static bool read_time(int option, const char *value, struct serve_options *optio
 	int64_t *time = times[option - OPTION_HEADER_TIMEOUT];
 	if (!option_seconds("serve", long_options[option - OPTION_LISTEN].name, value, time))
 		return false;
+	if (*time == 0 && option == OPTION_HEADER_TIMEOUT) {
+		fputs("noria serve: --header-timeout 0: no request could arrive in time. Give seconds above 0.\n",
+		      stderr);
+		return false;
+	}
 	*time += *time == 0; /* the configuration of a runtime takes 0 for "the default" */
 	return true;
 }

@@ -164,6 +164,8 @@ static int conclude(const struct server *server, int result)
 		       (unsigned long long)server->bytes_total, (unsigned long long)server->cut_total);
 	if (result >= 0)
 		return EXIT_OK;
+	if (result == -ECANCELED && server->cut_total == 0)
+		return EXIT_OK; /* the end was forced, but nothing was under way */
 	if (result == -ECANCELED || result == -ETIMEDOUT) {
 		report("ended before every answer was out");
 		return EXIT_CUT;
