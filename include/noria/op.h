@@ -22,7 +22,8 @@ struct statx;
 NORIA_BEGIN_DECLS
 
 /*
- * Sockets. As socket(2), bind(2), listen(2), accept(2), accept4(2), connect(2), shutdown(2).
+ * Sockets. As socket(2), bind(2), listen(2), accept(2), accept4(2), connect(2), shutdown(2). Shutting down is no checkpoint:
+ * it is done in a cancelled scope as well.
  * Accepting goes on by itself over connections that were gone before they could be accepted (-ECONNABORTED and the
  * network errors that accept(2) names), and it is an idle wait: in a drain it ends with -ECANCELED (run.h).
  */

@@ -9,7 +9,28 @@
 #include "base/message.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <stdio.h>
+#include <stdlib.h>
+
+/* Of a survivor's stack; the first ones are the runtime's own way of asking. */
+enum { FRAMES = 24, OWN_FRAMES = 2 };
+
+/* "text; it waits for ...\n    at symbol\n    at symbol": as much as fits. */
+static void describe(struct task *task, char *text, size_t size)
+{
+	void *frames[FRAMES];
+	char doing[160] = "is ready to run";
+	int count = noria_task_backtrace(task, frames, FRAMES), n;
+	char **symbols = count > 0 ? backtrace_symbols(frames, count) : NULL;
+
+	if (task->wait)
+		task->wait->class->describe(task->wait, doing, sizeof doing);
+	n = snprintf(text, size, "a task outlasts the cancel of its run; it %s", doing);
+	for (int i = OWN_FRAMES; symbols && i < count && n > 0 && (size_t)n < size; i++)
+		n += snprintf(text + n, size - (size_t)n, "\n    at %s", symbols[i]);
+	free(symbols);
+}
 
 static void name_survivors(struct timer *timer)
 {
@@ -21,12 +42,9 @@ static void name_survivors(struct timer *timer)
 		struct task *task = list_entry(node, struct task, all);
 		struct noria_failure failure = {
 			.code = -ETIMEDOUT, .task_id = task->id, .task = task->name, .spawn = task->site};
-		char text[256] = "a task outlasts the cancel of its run; it runs", doing[160];
+		char text[3072];
 
-		if (task->wait) {
-			task->wait->class->describe(task->wait, doing, sizeof doing);
-			snprintf(text, sizeof text, "a task outlasts the cancel of its run; it %s", doing);
-		}
+		describe(task, text, sizeof text);
 		noria_report(drain->loop, &failure, text);
 	}
 }

@@ -25,16 +25,16 @@ static struct group *from_public(const struct noria_group *group)
 
 void noria_report(struct loop *loop, const struct noria_failure *failure, const char *text)
 {
-	char line[512];
+	char line[4096];
 	int n;
 
 	if (loop->config.on_failure) {
 		loop->config.on_failure(failure, text, loop->config.on_failure_arg);
 		return;
 	}
-	n = snprintf(line, sizeof line, "noria: %s: task %s (%s:%d): %s\n", text, failure->task,
+	n = snprintf(line, sizeof line, "noria: task %s (%s:%d): %s: %s\n", failure->task,
 		     failure->spawn ? failure->spawn->file : "?", failure->spawn ? failure->spawn->line : 0,
-		     strerror(-failure->code));
+		     strerror(-failure->code), text);
 	if (n > 0 && write(STDERR_FILENO, line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1) < 0)
 		return; /* nowhere left to say it */
 }
@@ -228,6 +228,9 @@ static int spawn(struct noria_group *storage, noria_task_fn *fn, void *arg, size
 		return -ENXIO;
 	if (unlikely(!fn))
 		return noria_refuse(-EINVAL, "spawning at %s:%d without a function", site->file, site->line);
+	if (unlikely(scope_is_open(&group->scope) && group->scope.task->loop != current->loop))
+		return noria_refuse(-EINVAL, "spawning %s at %s:%d into a group of another thread's runtime",
+				    site->what, site->file, site->line);
 	if (unlikely(!scope_is_open(&group->scope) || group->closed || group->scope.cancelled))
 		return refuse_spawn(group, site);
 	r = options ? check_options(options, site) : 0;

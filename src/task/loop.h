@@ -37,6 +37,12 @@ struct remote {
 	void (*run)(struct remote *remote); /* on the loop; must not park */
 };
 
+/* Asked of a parked task: the return addresses on its stack. */
+struct inspection {
+	void **frames;
+	int max, count;
+};
+
 struct loop {
 	/* what a switch touches */
 	struct task *current; /* NULL on the hub */
@@ -44,6 +50,7 @@ struct loop {
 	unsigned budget; /* switches left in this turn */
 	struct task *dead;
 	struct context hub;
+	struct inspection *inspection; /* set while a parked task is resumed only to be asked */
 
 	/* what an operation touches */
 	struct ring *ring;

@@ -12,6 +12,7 @@
 #include "task/wait.h"
 
 #include <errno.h>
+#include <execinfo.h>
 #include <string.h>
 
 static const unsigned char next_states[] = {
@@ -32,23 +33,54 @@ static void resumed(struct task *task)
 	move(task, TASK_RUNNING);
 }
 
+/*
+ * A task was resumed. If that was only to ask where it is, it answers on its own stack, where the unwinder can walk, and
+ * goes back to wait: no state changes.
+ */
+static inline void answer_inspections(struct task *task)
+{
+	struct loop *loop = task->loop;
+
+	while (unlikely(loop->inspection)) {
+		loop->inspection->count = backtrace(loop->inspection->frames, loop->inspection->max);
+		noria_context_switch(&task->context, &loop->hub);
+	}
+}
+
 /* Off this task, to the next. Returns when it is resumed. */
 static void switch_away(struct task *task)
 {
 	struct loop *loop = task->loop;
 	struct fifo_node *node = loop->budget > 0 ? fifo_pop(&loop->ready) : NULL;
-	struct task *next;
+	struct context *to = &loop->hub;
 
-	if (!node) {
+	if (node) {
+		struct task *next = container_of(node, struct task, ready);
+
+		loop->budget--;
+		resumed(next);
+		if (next == task)
+			return;
+		to = &next->context;
+	} else {
 		loop->current = NULL;
-		noria_context_switch(&task->context, &loop->hub);
-		return;
 	}
-	loop->budget--;
-	next = container_of(node, struct task, ready);
-	resumed(next);
-	if (next != task)
-		noria_context_switch(&task->context, &next->context);
+	noria_context_switch(&task->context, to);
+	answer_inspections(task);
+}
+
+int noria_task_backtrace(struct task *task, void **frames, int max)
+{
+	struct loop *loop = task->loop;
+	struct inspection inspection = {.frames = frames, .max = max};
+
+	invariant(!loop->current);
+	if (task->state == TASK_NEW || !task->has_run)
+		return 0;
+	loop->inspection = &inspection;
+	noria_context_switch(&loop->hub, &task->context);
+	loop->inspection = NULL;
+	return inspection.count;
 }
 
 static inline __attribute__((always_inline)) const char *lower(const char *a, const void *b)
@@ -82,6 +114,7 @@ static void task_main(void *arg)
 	struct task *task = arg;
 	struct loop *loop = task->loop;
 
+	task->has_run = true;
 	task->result = task->fn(task->arg);
 	if (unlikely(loop != noria_loop))
 		returned_in_child(task);

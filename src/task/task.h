@@ -57,6 +57,7 @@ struct task {
 	size_t progress; /* bytes moved by its last whole transfer */
 	int result;
 	enum task_state state;
+	bool has_run;
 };
 
 struct task_spec {
@@ -87,6 +88,8 @@ void noria_task_start(struct task *task);
 void noria_task_yield(struct task *task);
 /* The running task stops until noria_task_start(). */
 void noria_task_park(struct task *task);
+/* Called on the hub: where a task is that does not run. Fills up to `max` return addresses, returns how many. */
+int noria_task_backtrace(struct task *task, void **frames, int max);
 /* Called on the hub: free the stack of a task that has ended. */
 void noria_task_bury(struct task *task);
 /*

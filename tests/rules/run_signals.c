@@ -237,6 +237,7 @@ Test(X07, what_ignores_the_end_is_named, .timeout = 60)
 	cr_expect_str_eq(heard.last.spawn->file, __FILE__);
 	cr_expect_str_eq(heard.last.spawn->function, "be_ignored");
 	cr_expect(strstr(heard.text, "sleeps"), "%s", heard.text);
+	cr_expect(strstr(heard.text, "\n    at "), "its stack: %s", heard.text);
 }
 
 static int blocking(void *arg)
