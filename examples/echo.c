@@ -9,6 +9,7 @@
 #include <noria/noria.h>
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,8 +38,10 @@ static int server(void *arg)
 	noria_try(noria_bind(listener, (struct sockaddr *)&address, sizeof address));
 	noria_try(noria_listen(listener, SOMAXCONN));
 	noria_try(noria_group_open(&connections));
-	while ((fd = noria_accept(listener, NULL, NULL)) >= 0)
-		if (noria_spawn_copy(&connections, serve, &fd, sizeof fd) < 0)
+	while ((fd = noria_accept(listener, NULL, NULL)) >= 0 || fd == -EMFILE)
+		if (fd == -EMFILE)
+			(void)!noria_sleep(noria_msec(100)); /* too many clients: the next waits until one has gone */
+		else if (noria_spawn_copy(&connections, serve, &fd, sizeof fd) < 0)
 			noria_close(fd); /* no room: this client is turned away */
 	return noria_group_close(&connections, fd);
 }

@@ -50,8 +50,14 @@ struct noria_site {
 		NORIA_AUTO_ tried_ = (expression); \
 		if (tried_ < 0) \
 			return (int)tried_; \
-		tried_; \
+		(__typeof__(tried_))noria_value_(tried_); \
 	}))
+
+/* A value that may be dropped without a warning. */
+static inline int64_t noria_value_(int64_t value)
+{
+	return value;
+}
 
 /* Names that do not shadow one another where these macros are nested. */
 #define NORIA_UNIQUE_(prefix) NORIA_CONCAT_(prefix, __COUNTER__)

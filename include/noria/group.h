@@ -84,7 +84,7 @@ NORIA_PUBLIC void noria_group_cancel(struct noria_group *group);
  * Always completes: when the caller is cancelled meanwhile, so are the children, and they are awaited. Returns
  *  - the code of the first failure, where there is one (further ones reach the failure handler);
  *  - -ECANCELED when an outer scope is cancelled;
- *  - -ETIMEDOUT when the group's own deadline passed and the body or a child met it;
+ *  - -ETIMEDOUT when the group's own deadline passed and the body or a child met it (they themselves saw -ECANCELED);
  *  - 0 for a `result` of -ECANCELED that comes of noria_group_cancel(); else `result`;
  *  - -EINVAL when it is not the task's innermost scope: nothing was closed, noria_message() names both places.
  * Checkpoint. Since 0.1.

@@ -25,7 +25,8 @@ NORIA_BEGIN_DECLS
  * Sockets. As socket(2), bind(2), listen(2), accept(2), accept4(2), connect(2), shutdown(2). Shutting down is no checkpoint:
  * it is done in a cancelled scope as well.
  * Accepting goes on by itself over connections that were gone before they could be accepted (-ECONNABORTED and the
- * network errors that accept(2) names), and it is an idle wait: in a drain it ends with -ECANCELED (run.h).
+ * network errors that accept(2) names), and it is an idle wait: in a drain it ends with -ECANCELED (run.h). It returns
+ * -EMFILE, -ENFILE, -ENOBUFS and -ENOMEM: a server sleeps a little and accepts again; to end the loop is to end the server.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_socket(int domain, int type, int protocol);
 NORIA_PUBLIC NORIA_CHECKED int noria_bind(int fd, const struct sockaddr *address, socklen_t length);
@@ -65,7 +66,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_statx(int dirfd, const char *path, int flag
 
 /*
  * As splice(2): moves bytes between a pipe and another descriptor without copying them through user space.
- * An offset of NULL means the descriptor's own position; otherwise it is advanced.
+ * An offset of NULL means the descriptor's own position; otherwise it is advanced. Give a socket on the output side
+ * O_NONBLOCK: the kernel waits inside the call for one that has not, and then holds the pipe for as long as the peer is slow.
  */
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_splice(int fd_in, off_t *offset_in, int fd_out, off_t *offset_out, size_t size,
 						unsigned flags);

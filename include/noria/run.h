@@ -38,8 +38,8 @@ struct noria_config {
 	int64_t cancel_timeout_ns;    /* tasks that outlast a cancel of the whole run this long are named; 0: 5 s */
 	unsigned executor_threads;    /* the most threads for noria_offload(); 0: 4 */
 	unsigned executor_queue;      /* calls that may wait for a thread; 0: 1024 */
-	unsigned receive_buffers;     /* buffers for receive streams, a power of two; 0: 256 */
-	unsigned receive_buffer_size; /* bytes of each; 0: 4096 */
+	unsigned receive_buffers;     /* buffers for receive streams, a power of two; 0: 64 */
+	unsigned receive_buffer_size; /* bytes of each; 0: 32768 */
 	/*
 	 * Hears of every failure that no caller will see: further failures of a group after the first, tasks that ignore
 	 * the end of the run. NULL: a line on standard error. Called on the runtime's thread; must not park.

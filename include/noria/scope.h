@@ -75,7 +75,8 @@ NORIA_PUBLIC void noria_scope_cancel(struct noria_scope *scope);
 NORIA_PUBLIC enum noria_cause_kind noria_scope_cause(const struct noria_scope *scope);
 
 /*
- * noria_scope_set_deadline - move the deadline of an open scope.
+ * noria_scope_set_deadline - move the deadline of an open scope, from any task of the runtime. (An idle limit for two
+ * directions of a proxy: a scope around their group, whose deadline either task moves when bytes pass.)
  * Returns: 0; -EBUSY when the scope is cancelled or expired already; -EINVAL when it is not open.
  * Not a checkpoint. Since 0.1.
  */

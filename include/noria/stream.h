@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Receive streams: one submission, many receives. The kernel fills buffers that belong to the runtime, and the task is
- * handed a view of them; a connection that is idle holds no buffer. The fastest way to receive messages of up to
- * about 16 KiB.
+ * handed a view of them; a connection that is idle holds no buffer. The fastest way to receive.
  *
- * The buffers are shared by all streams of a runtime (noria_config.receive_buffers). A stream whose task is slow queues
- * its share at most; where more than half as many streams as there are buffers are slow at once, others wait: give a server
- * as many buffers as it has busy connections.
+ * The buffers are shared by all streams of a runtime (noria_config.receive_buffers). A stream whose task is slow queues a
+ * share of them at most. When all are taken, a stream receives into memory of its own until some come back: it is slower
+ * then, and never waits for another stream.
  */
 #ifndef NORIA_STREAM_H
 #define NORIA_STREAM_H

@@ -44,7 +44,6 @@ int noria_buffers_get(struct loop *loop, struct buffers **ret_buffers)
 	buffers->size = size;
 	buffers->ring_bytes = count * sizeof(struct io_uring_buf);
 	buffers->memory_bytes = (size_t)count * size;
-	list_init(&buffers->starving);
 	buffers->ring = map(buffers->ring_bytes);
 	buffers->memory = map(buffers->memory_bytes);
 	r = !buffers->ring || !buffers->memory

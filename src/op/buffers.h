@@ -6,8 +6,6 @@
 #ifndef NORIA_OP_BUFFERS_H
 #define NORIA_OP_BUFFERS_H
 
-#include "base/list.h"
-
 #include <liburing.h>
 #include <stdint.h>
 
@@ -22,7 +20,6 @@ struct buffers {
 	unsigned count, size;
 	unsigned streams;     /* open on these buffers */
 	unsigned with_kernel; /* as far as completions have told */
-	struct list starving; /* streams that wait for a buffer to come back */
 	struct {
 		uint32_t length;
 		uint16_t next; /* in a stream's queue */

@@ -93,16 +93,34 @@ static bool cancelled(struct task *task, struct op *op)
 	return limit_of(op) <= now;
 }
 
-static int64_t wait_for(const struct op *op, int fd, unsigned events)
+/* Closes of the operation's descriptors; a sum tells a change as well as two counts. */
+static uint32_t closes_of(struct loop *loop, const struct op *op)
 {
-	return op_call(op->name, OP_POLLABLE, io_uring_prep_poll_add, fd, events);
+	uint32_t closes = *loop_closes(loop, op->submission.sqe.fd);
+
+	return op->second_fd >= 0 ? closes + *loop_closes(loop, op->second_fd) : closes;
+}
+
+static int64_t wait_for(const struct op *op, int fd, int second_fd, unsigned events)
+{
+	return op_call_pair(second_fd, op->name, OP_POLLABLE, io_uring_prep_poll_add, fd, events);
+}
+
+/* A splice needs both of its sides. */
+static int64_t wait_ready_splice(struct task *task, const struct op *op, uint32_t closes)
+{
+	const struct io_uring_sqe *sqe = &op->submission.sqe;
+	int64_t r = wait_for(op, sqe->splice_fd_in, sqe->fd, POLLIN);
+
+	if (r >= 0 && closes_of(task->loop, op) != closes)
+		return -EBADF;
+	return r < 0 ? r : wait_for(op, sqe->fd, sqe->splice_fd_in, POLLOUT);
 }
 
 /* A descriptor with O_NONBLOCK answers -EAGAIN where the kernel would have waited: wait here. */
-static int64_t wait_ready(const struct op *op)
+static int64_t wait_ready(struct task *task, const struct op *op, uint32_t closes)
 {
 	const struct io_uring_sqe *sqe = &op->submission.sqe;
-	int64_t r;
 
 	switch (sqe->opcode) {
 	case IORING_OP_SEND:
@@ -110,12 +128,11 @@ static int64_t wait_ready(const struct op *op)
 	case IORING_OP_WRITE:
 	case IORING_OP_WRITEV:
 	case IORING_OP_CONNECT:
-		return wait_for(op, sqe->fd, POLLOUT);
+		return wait_for(op, sqe->fd, -1, POLLOUT);
 	case IORING_OP_SPLICE:
-		r = wait_for(op, sqe->splice_fd_in, POLLIN);
-		return r < 0 ? r : wait_for(op, sqe->fd, POLLOUT);
+		return wait_ready_splice(task, op, closes);
 	default:
-		return wait_for(op, sqe->fd, POLLIN);
+		return wait_for(op, sqe->fd, -1, POLLIN);
 	}
 }
 
@@ -127,37 +144,40 @@ static bool stopped_in_worker(struct task *task, const struct op *op)
 	return op->wait.abandoned || (op->submission.limited && limit_of(op) <= noria_loop_clock(task->loop));
 }
 
-/* May it be submitted again? 1, or the result it ends with. */
-static int64_t again(struct task *task, struct op *op, unsigned flags)
+/* The kernel's -ECANCELED that nobody here asked for. */
+static int64_t ended_by_kernel(const struct task *task, const struct op *op)
 {
-	int64_t r;
+	if (!task->scope->cancelled)
+		noria_refuse(
+			0,
+			"%s on descriptor %d was ended by the kernel, not by noria: maybe it can make no worker thread "
+			"(RLIMIT_NPROC, pids.max)",
+			op->name, op->submission.sqe.fd);
+	return op->result;
+}
 
-	if (op->result == -ECANCELED && !cancelled(task, op)) {
-		if (!task->scope->cancelled)
-			noria_refuse(0,
-				     "%s on descriptor %d was ended by the kernel, not by noria: maybe no worker "
-				     "thread can be made "
-				     "(RLIMIT_NPROC, pids.max)",
-				     op->name, op->submission.sqe.fd);
+/* May it be submitted again? 1, or the result it ends with. `closes` is the count when the operation began. */
+static int64_t again(struct task *task, struct op *op, unsigned flags, uint32_t closes)
+{
+	bool connect = op->submission.sqe.opcode == IORING_OP_CONNECT;
+	int64_t r = 0;
+
+	if (op->result == -ECANCELED && !cancelled(task, op))
+		return ended_by_kernel(task, op);
+	/* A connect with O_NONBLOCK to a Unix socket whose backlog is full: there is nothing to poll for. */
+	if (op->result == -EAGAIN && (connect || (flags & OP_DONTWAIT)))
 		return op->result;
-	}
-	if (op->result == -EAGAIN && op->submission.sqe.opcode == IORING_OP_CONNECT)
-		return op->result; /* a full backlog of a Unix socket with O_NONBLOCK: there is nothing to poll for */
 	/* A connect that was stopped goes on in the socket: the next one would only hear that (-EALREADY). */
-	if (op->result == -EAGAIN || op->submission.sqe.opcode == IORING_OP_CONNECT) {
-		if (flags & OP_DONTWAIT)
-			return op->result;
-		r = wait_ready(op);
-		if (r < 0)
-			return r;
-	}
-	return 1;
+	if (closes_of(task->loop, op) == closes && (op->result == -EAGAIN || connect))
+		r = wait_ready(task, op, closes);
+	if (closes_of(task->loop, op) != closes)
+		return -EBADF; /* closed meanwhile: the number may be another's by now */
+	return r < 0 ? r : 1;
 }
 
 static int64_t run(struct task *task, struct op *op, unsigned flags)
 {
-	const uint32_t *closes = loop_closes(task->loop, op->submission.sqe.fd);
-	uint32_t closes_before = *closes;
+	uint32_t closes = closes_of(task->loop, op);
 
 	for (bool first = true;; first = false) {
 		int64_t r;
@@ -171,11 +191,9 @@ static int64_t run(struct task *task, struct op *op, unsigned flags)
 			return 0;
 		if (likely((op->result != -ECANCELED && op->result != -EAGAIN) || (flags & OP_ALWAYS)))
 			return op->result;
-		r = again(task, op, flags);
+		r = again(task, op, flags, closes);
 		if (r <= 0)
 			return r;
-		if (*closes != closes_before)
-			return -EBADF; /* closed meanwhile: the number may be another's by now */
 	}
 }
 
@@ -201,6 +219,6 @@ int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
 		}
 	}
 	op->name = name;
-	noria_submission_init(&op->submission, completed);
+	noria_submission_init(&op->submission, op->second_fd, completed);
 	return run(task, op, flags);
 }

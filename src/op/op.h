@@ -31,6 +31,7 @@ struct op {
 	struct wait wait;
 	int64_t result;
 	const char *name;
+	int second_fd; /* of a splice; -1: none */
 };
 
 /*
@@ -46,9 +47,13 @@ static inline unsigned op_length(size_t size)
 }
 
 /* An `op` on the stack whose entry is filled by `prepare(sqe, ...)` of liburing, which expects a cleared one. */
-#define op_call(name, flags, prepare, ...) \
+#define op_call(name, flags, prepare, ...) op_call_pair(-1, name, flags, prepare, ##__VA_ARGS__)
+
+/* The same for one that also concerns a second descriptor: closing either ends it. */
+#define op_call_pair(fd, name, flags, prepare, ...) \
 	(__extension__({ \
 		struct op op_; \
+		op_.second_fd = (fd); \
 		io_uring_initialize_sqe(&op_.submission.sqe); \
 		prepare(&op_.submission.sqe, ##__VA_ARGS__); \
 		noria_op_run(&op_, name, flags); \

@@ -4,9 +4,9 @@
  * completion puts one into the stream's queue, and the task takes them from there.
  *
  * The submission lives in the stream, not on the waiting task's stack, so a wait for the next bytes can be abandoned at
- * once; only closing waits for the kernel's last word. A stream whose task is slow is stopped at QUEUE_MAX buffers, so
- * that one peer cannot take them all, and goes on when the queue is empty. Out of buffers, it stands in line and is
- * submitted again when one comes back. Where the kernel cannot choose buffers, the stream has one of its own.
+ * once; only closing waits for the kernel's last word. A stream whose task is slow is stopped at its share of the buffers
+ * and goes on when its queue is empty. A stream for which there is no buffer left does not wait for the others: it receives
+ * one message into memory of its own, and looks for buffers again at the next. So it does where the kernel cannot choose.
  */
 #include "noria/stream.h"
 
@@ -19,19 +19,19 @@
 #include "task/submission.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE_MAX = 16, NO_BUFFER = 0xffff };
+enum { QUEUE_MAX = 16, NO_BUFFER = 0xffff, OWN_SIZE = 16 * 1024 };
 
 struct stream {
 	struct submission submission;
 	struct leftover leftover; /* closed for the task that forgets it */
-	struct list starving;     /* in buffers->starving */
 	struct buffers *buffers;
 	struct wait *wait; /* of the task that waits for the next bytes, or for the end */
-	void *own;         /* the one buffer, where the kernel cannot choose */
+	void *own;         /* memory for one message, while the loop's buffers are all taken */
 	uint64_t magic;
 	uint32_t closes; /* of the descriptor, when the stream was opened */
 	int fd;
@@ -59,7 +59,9 @@ static void arm(struct stream *stream)
 	struct io_uring_sqe *sqe = &stream->submission.sqe;
 
 	io_uring_initialize_sqe(sqe);
-	if (features_has(&loop->ring->features, FEATURE_RECV_MULTISHOT))
+	/* A multishot takes many buffers in one go: not while they are scarce. */
+	if (features_has(&loop->ring->features, FEATURE_RECV_MULTISHOT) &&
+	    stream->buffers->with_kernel >= stream->buffers->count / 2)
 		io_uring_prep_recv_multishot(sqe, stream->fd, NULL, 0, 0);
 	else
 		io_uring_prep_recv(sqe, stream->fd, NULL, 0, 0);
@@ -71,17 +73,6 @@ static void arm(struct stream *stream)
 	 */
 	stream->armed = true;
 	noria_submit(loop, &stream->submission);
-}
-
-/* Whoever stands in line may have bytes waiting, or none: arm all. Those that find nothing left come back into the line. */
-static void give_back(struct stream *stream, unsigned index)
-{
-	struct buffers *buffers = stream->buffers;
-	struct list *next;
-
-	noria_buffer_put(buffers, index);
-	while ((next = list_pop_front(&buffers->starving)))
-		arm(list_entry(next, struct stream, starving));
 }
 
 /* How many buffers a stream may queue before it is stopped; one is no queue: a busy stream is not stopped at every message. */
@@ -125,7 +116,7 @@ static void completed(struct submission *submission, int32_t result, uint32_t fl
 		if (result > 0)
 			enqueue(stream, index, (uint32_t)result);
 		else
-			give_back(stream, index);
+			noria_buffer_put(stream->buffers, index);
 	}
 	if (last)
 		stream->armed = false;
@@ -180,7 +171,6 @@ static void close_stream(struct stream *stream, struct task *task)
 	stream->magic = 0;
 	stream->closing = true;
 	list_remove(&stream->leftover.node);
-	list_remove(&stream->starving);
 	send_waiter_away(stream, task);
 	if (stream->armed) {
 		noria_submission_cancel(task->loop, &stream->submission);
@@ -188,9 +178,9 @@ static void close_stream(struct stream *stream, struct task *task)
 			wait_on(stream, task, &close_class);
 	}
 	if (stream->held != NO_BUFFER)
-		give_back(stream, stream->held);
+		noria_buffer_put(stream->buffers, stream->held);
 	while (stream->queued > 0)
-		give_back(stream, dequeue(stream));
+		noria_buffer_put(stream->buffers, dequeue(stream));
 	if (stream->buffers)
 		stream->buffers->streams--;
 	free(stream->own);
@@ -217,17 +207,12 @@ int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const s
 	stream->fd = fd;
 	stream->end = 1;
 	stream->held = NO_BUFFER;
-	if (features_has(&task->loop->ring->features, FEATURE_BUFFER_RING)) {
+	if (features_has(&task->loop->ring->features, FEATURE_BUFFER_RING))
 		r = noria_buffers_get(task->loop, &stream->buffers);
-	} else {
-		stream->own = malloc(task->loop->config.receive_buffer_size);
-		if (!stream->own)
-			r = noria_refuse(-ENOMEM, "no memory for a receive stream");
-	}
 	if (r < 0)
 		return r;
-	list_init(&stream->starving);
-	noria_submission_init(&stream->submission, completed);
+	noria_submission_init(&stream->submission, -1, completed);
+	stream->leftover.task = task;
 	stream->leftover.site = site;
 	stream->leftover.close = close_leftover;
 	list_push_back(&task->leftovers, &stream->leftover.node);
@@ -238,28 +223,63 @@ int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const s
 	return 0;
 }
 
-static ssize_t next_queued(struct stream *stream, struct task *task, const void **ret_data)
+static int make_own(struct stream *stream)
 {
-	int r;
+	if (!stream->own)
+		stream->own = malloc(OWN_SIZE);
+	return stream->own ? 0 : noria_refuse(-ENOMEM, "no memory for a receive stream");
+}
+
+/* One message into memory of its own, which is taken only when there is one. Returns as recv(2), -EAGAIN included. */
+static ssize_t receive_own(struct stream *stream, const void **ret_data)
+{
+	ssize_t r;
+
+	stream->receiving = true;
+	r = noria_poll(stream->fd, POLLIN);
+	if (r >= 0)
+		r = make_own(stream);
+	if (r >= 0)
+		r = noria_recv(stream->fd, stream->own, OWN_SIZE, MSG_DONTWAIT);
+	stream->receiving = false;
+	if (stream->closing)
+		return -EBADF;
+	if (r == 0 || (r < 0 && r != -EAGAIN && r != -ECANCELED && r != -ENOMEM))
+		stream->end = (int)r;
+	*ret_data = stream->own;
+	return r;
+}
+
+/* Nothing is queued: wait for something. Returns -EAGAIN when there may be, else what to answer. */
+static ssize_t await(struct stream *stream, struct task *task, const void **ret_data)
+{
+	if (stream->end <= 0)
+		return stream->end;
+	if (stream->closes != *loop_closes(task->loop, stream->fd))
+		return -EBADF; /* the number may be another's by now */
+	if (!stream->armed) {
+		if (!stream->buffers || stream->buffers->with_kernel == 0)
+			return receive_own(stream, ret_data);
+		free(stream->own);
+		stream->own = NULL;
+		arm(stream);
+		if (stream->end <= 0)
+			return stream->end; /* the descriptor is being closed: it was refused at once */
+	}
+	wait_on(stream, task, &next_class);
+	return stream->queued > 0 || stream->closing || scope_door(task) == 0 ? -EAGAIN : -ECANCELED;
+}
+
+static ssize_t take(struct stream *stream, struct task *task, const void **ret_data)
+{
+	ssize_t r;
 
 	while (stream->queued == 0) {
-		if (stream->end <= 0)
-			return stream->end;
-		if (stream->closes != *loop_closes(task->loop, stream->fd))
-			return -EBADF; /* the number may be another's by now */
-		if (!stream->armed && !list_linked(&stream->starving)) {
-			if (stream->buffers->with_kernel > 0)
-				arm(stream);
-			else
-				list_push_back(&stream->buffers->starving, &stream->starving);
-			if (stream->end <= 0)
-				continue; /* the descriptor is being closed: it was refused at once */
-		}
-		wait_on(stream, task, &next_class);
-		list_remove(&stream->starving); /* if it gives up, it does not stand in others' way */
-		r = stream->queued > 0 ? 0 : scope_door(task);
-		if (r < 0)
+		r = await(stream, task, ret_data);
+		if (r != -EAGAIN)
 			return r;
+		if (stream->closing)
+			return -EBADF;
 	}
 	stream->held = dequeue(stream);
 	*ret_data = buffer_data(stream->buffers, stream->held);
@@ -270,7 +290,6 @@ ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **r
 {
 	struct stream *stream = from_public(storage);
 	struct task *task = noria_current();
-	ssize_t received;
 	int r;
 
 	if (!task)
@@ -280,22 +299,12 @@ ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **r
 	r = scope_door(task);
 	if (r < 0)
 		return r;
-	if (stream->own && stream->closes != *loop_closes(task->loop, stream->fd))
-		return -EBADF;
-	if (stream->own) {
-		*ret_data = stream->own;
-		stream->receiving = true;
-		received = noria_recv(stream->fd, stream->own, task->loop->config.receive_buffer_size, 0);
-		stream->receiving = false;
-		return received;
-	}
-	if (stream->held != NO_BUFFER) {
-		give_back(stream, stream->held);
-		stream->held = NO_BUFFER;
-	}
+	if (stream->held != NO_BUFFER)
+		noria_buffer_put(stream->buffers, stream->held);
+	stream->held = NO_BUFFER;
 	if (stream->queued > 0)
 		noria_task_spend(task);
-	return next_queued(stream, task, ret_data);
+	return stream->closing ? -EBADF : take(stream, task, ret_data);
 }
 
 void noria_recv_stream_close(struct noria_recv_stream *storage)

@@ -47,8 +47,8 @@ static void fill_defaults(struct noria_config *config)
 	config->cancel_timeout_ns = config->cancel_timeout_ns ? config->cancel_timeout_ns : noria_sec(5);
 	config->executor_threads = or_default(config->executor_threads, 4);
 	config->executor_queue = or_default(config->executor_queue, 1024);
-	config->receive_buffers = or_default(config->receive_buffers, 256);
-	config->receive_buffer_size = or_default(config->receive_buffer_size, 4096);
+	config->receive_buffers = or_default(config->receive_buffers, 64);
+	config->receive_buffer_size = or_default(config->receive_buffer_size, 32768);
 }
 
 static int refuse_config(const char *field, const char *remedy)

@@ -324,8 +324,11 @@ bool noria_scopes_close_inside(struct task *task, const struct scope *around)
 {
 	const struct scope *scope = task->scope;
 
-	while (scope != around && scope != task->outermost)
+	while (scope != around && scope != task->outermost) {
+		if (!scope_is_open(scope))
+			noria_scope_lost(task);
 		scope = scope->parent;
+	}
 	if (scope != around)
 		return false;
 	while (task->scope != around) {
@@ -341,16 +344,18 @@ bool noria_scopes_close_inside(struct task *task, const struct scope *around)
 void noria_child_close_leftovers(struct child *child)
 {
 	struct task *task = &child->task;
-	struct list *node;
 
 	while (task->scope != &child->root) {
 		if (scope_is_open(task->scope))
 			left_open(task, task->scope->site);
 		close_innermost(task);
 	}
-	while ((node = list_pop_front(&task->leftovers))) {
-		struct leftover *leftover = list_entry(node, struct leftover, node);
+	while (!list_empty(&task->leftovers)) {
+		struct leftover *leftover = list_entry(task->leftovers.next, struct leftover, node);
 
+		if (leftover->task != task)
+			noria_scope_lost(task);
+		list_remove(&leftover->node);
 		left_open(task, leftover->site);
 		leftover->close(leftover);
 	}

@@ -195,7 +195,8 @@ int noria_scope_refuse_open(const struct scope *scope, const struct noria_site *
 _Noreturn void noria_scope_lost(const struct task *task)
 {
 	noria_refuse(-EINVAL,
-		     "a function of task %s (spawned at %s:%d) returned and left a scope or group open that lay in its "
+		     "a function of task %s (spawned at %s:%d) returned and left a scope, a group or a stream open "
+		     "that lay in its "
 		     "frame",
 		     task->name, task->site->file, task->site->line);
 	noria_assert_failed(noria_message(), __FILE__, __LINE__);

@@ -63,7 +63,7 @@ struct loop {
 	struct list asked;   /* cancelled by an entry, but not ended yet */
 	struct timer ask_again;
 	int64_t ask_again_ns;
-	struct list splices;  /* in flight, with a second descriptor */
+	struct list pairs;    /* in flight, with a second descriptor */
 	struct list closings; /* descriptors that are being closed */
 	uint32_t *closes;     /* how often each descriptor was closed: LOOP_FDS counters, see loop_closes() */
 	struct heap timers;

@@ -52,16 +52,9 @@ struct closing {
 	unsigned left;
 };
 
-static bool is_splice(const struct io_uring_sqe *sqe)
-{
-	return sqe->opcode == IORING_OP_SPLICE;
-}
-
 static bool uses_fd(const struct submission *submission, int fd)
 {
-	const struct io_uring_sqe *sqe = &submission->sqe;
-
-	return sqe->fd == fd || (is_splice(sqe) && sqe->splice_fd_in == fd);
+	return submission->sqe.fd == fd || submission->second_fd == fd;
 }
 
 static bool is_closing(struct loop *loop, const struct submission *submission)
@@ -72,14 +65,15 @@ static bool is_closing(struct loop *loop, const struct submission *submission)
 	return false;
 }
 
-void noria_submission_init(struct submission *submission,
+void noria_submission_init(struct submission *submission, int second_fd,
 			   void (*complete)(struct submission *, int32_t, uint32_t, bool))
 {
 	list_init(&submission->node);
 	list_init(&submission->cancel);
-	list_init(&submission->splice);
+	list_init(&submission->pair);
 	submission->complete = complete;
 	submission->state = SUBMISSION_IDLE;
+	submission->second_fd = second_fd;
 	submission->limited = false;
 	submission->cancel_asked = false;
 	submission->closing = NULL;
@@ -112,8 +106,8 @@ static void place(struct loop *loop, struct submission *submission)
 		limit->flags |= (uint8_t)skip_flag(loop);
 	}
 	list_push_back(&loop->flying[(unsigned)sqe->fd % LOOP_FD_BUCKETS], &submission->node);
-	if (unlikely(is_splice(sqe)))
-		list_push_back(&loop->splices, &submission->splice);
+	if (unlikely(submission->second_fd >= 0))
+		list_push_back(&loop->pairs, &submission->pair);
 	loop->in_flight++;
 }
 
@@ -143,7 +137,7 @@ static void complete(struct submission *submission, int32_t result, uint32_t fla
 		move(submission, SUBMISSION_IDLE);
 		list_remove(&submission->node);
 		list_remove(&submission->cancel);
-		list_remove(&submission->splice);
+		list_remove(&submission->pair);
 		if (unlikely(submission->closing)) {
 			if (was_interrupted(result))
 				result = -EBADF;
@@ -185,13 +179,13 @@ static void end_in_list(struct loop *loop, struct list *head, int fd, struct clo
 	}
 }
 
-static void end_splices(struct loop *loop, int fd, struct closing *closing)
+static void end_pairs(struct loop *loop, int fd, struct closing *closing)
 {
 	struct list *node, *next;
 
-	for (node = loop->splices.next; node != &loop->splices; node = next) {
+	for (node = loop->pairs.next; node != &loop->pairs; node = next) {
 		next = node->next;
-		end_one(loop, list_entry(node, struct submission, splice), fd, closing);
+		end_one(loop, list_entry(node, struct submission, pair), fd, closing);
 	}
 }
 
@@ -208,12 +202,12 @@ void noria_submissions_end_fd(struct loop *loop, int fd)
 	struct list *bucket = &loop->flying[(unsigned)fd % LOOP_FD_BUCKETS];
 	struct closing closing = {.fd = fd, .left = 1}; /* one for ourselves, while we look */
 
-	if (list_empty(bucket) && list_empty(&loop->backlog) && list_empty(&loop->splices))
+	if (list_empty(bucket) && list_empty(&loop->backlog) && list_empty(&loop->pairs))
 		return;
 	noria_wait_init(&closing.wait, &closing_class);
 	end_in_list(loop, bucket, fd, &closing);
 	end_in_list(loop, &loop->backlog, fd, &closing);
-	end_splices(loop, fd, &closing);
+	end_pairs(loop, fd, &closing);
 	list_push_back(&loop->closings, &closing.node);
 	if (--closing.left > 0)
 		noria_wait_park(&closing.wait);

@@ -36,19 +36,20 @@ enum submission_state {
 struct submission {
 	struct io_uring_sqe sqe; /* filled by the operation; user_data is ours */
 	struct list node;        /* in the backlog, or among those in flight on its descriptor */
-	struct list splice;      /* in loop->splices: it reads from a second descriptor */
+	struct list pair;        /* in loop->pairs, while it flies and has a second descriptor */
 	struct list cancel;      /* in loop->cancels, then in loop->asked */
 	struct __kernel_timespec limit;
 	uint64_t token;
 	/* For each completion; `last` says that it is the terminal one. Must not park. */
 	void (*complete)(struct submission *submission, int32_t result, uint32_t flags, bool last);
 	enum submission_state state;
-	bool limited; /* a linked timeout goes with it, at `limit` */
+	int second_fd; /* of a splice; -1: none */
+	bool limited;  /* a linked timeout goes with it, at `limit` */
 	bool cancel_asked;
 	struct closing *closing; /* its descriptor is being closed: -ECANCELED means -EBADF */
 } __attribute__((aligned(16)));
 
-void noria_submission_init(struct submission *submission,
+void noria_submission_init(struct submission *submission, int second_fd,
 			   void (*complete)(struct submission *, int32_t, uint32_t, bool));
 /* Submit, or submit again after the terminal completion. */
 void noria_submit(struct loop *loop, struct submission *submission);

@@ -35,37 +35,6 @@ static void start(struct noria_group *group, struct splicer *splicer)
 	MUST(noria_sleep(noria_msec(2)) == 0); /* likely it is blocked in its worker now; the rule holds if not */
 }
 
-/* R08: a step that a signal interrupted in the kernel's worker is done again. */
-RULE(R08, an_interrupted_step_is_repeated)
-{
-	struct noria_group group = {0};
-	struct submission *submission;
-	struct splicer splicer;
-	int a[2], b[2];
-	char buffer[16];
-
-	pipes(a, b, 0);
-	splicer = (struct splicer){.from = a[0], .to = b[1]};
-	start(&group, &splicer);
-	submission = inside_flying(b[1]);
-	MUST(submission);
-	for (int i = 0; i < 3; i++) {
-		inside_kernel_cancel(submission->token);
-		MUST(noria_sleep(noria_msec(2)) == 0);
-		MUST(write(a[1], "xx", 2) == 2);
-		MUST(noria_sleep(noria_msec(2)) == 0);
-	}
-	MUST(write(a[1], "0123456789", 4) == 4);
-	MUST(noria_group_close(&group, 0) == 0);
-	/* The kernel may also say that it was cancelled, which is an error and no interruption. */
-	EXPECT(splicer.result == 10 || splicer.result == -ECANCELED);
-	if (splicer.result == 10)
-		EXPECT(read(b[0], buffer, sizeof buffer) == 10);
-	for (int i = 0; i < 2; i++)
-		close(a[i]), close(b[i]);
-	return 0;
-}
-
 /* R08: pipes with O_NONBLOCK: -EAGAIN is waited for, on the side that is not ready. */
 RULE(R08, a_splice_waits_for_the_side_that_is_not_ready)
 {

@@ -237,3 +237,34 @@ RULE(R05, a_transfer_looks_at_cancellation_between_steps)
 	}
 	return 0;
 }
+
+static int64_t (*true_attempt)(struct ring *ring, const struct io_uring_sqe *sqe);
+static int interruptions;
+
+static int64_t interrupted_attempt(struct ring *ring, const struct io_uring_sqe *sqe)
+{
+	if (sqe->opcode == IORING_OP_SEND && interruptions-- > 0)
+		return -EINTR;
+	return true_attempt(ring, sqe);
+}
+
+/* R08: a step that a signal interrupted is done again. */
+RULE(R08, an_interrupted_step_is_repeated)
+{
+	const struct ring_class *class = noria_loop->ring->class;
+	struct ring_class interrupted = *class;
+	char buffer[10];
+	int pair[2];
+
+	inside_pair(pair);
+	true_attempt = class->attempt;
+	interrupted.attempt = interrupted_attempt;
+	interruptions = 3;
+	noria_loop->ring->class = &interrupted;
+	EXPECT(noria_send_all(pair[1], "0123456789", 10, 0) == 10);
+	noria_loop->ring->class = class;
+	EXPECT(interruptions < 0);
+	EXPECT(noria_recv_all(pair[0], buffer, 10, 0) == 10 && memcmp(buffer, "0123456789", 10) == 0);
+	inside_close(pair);
+	return 0;
+}
