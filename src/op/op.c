@@ -147,7 +147,7 @@ static bool stopped_in_worker(struct task *task, const struct op *op)
 /* The kernel's -ECANCELED that nobody here asked for. */
 static int64_t ended_by_kernel(const struct task *task, const struct op *op)
 {
-	if (!task->scope->cancelled)
+	if (!task->scope->cancelled && !op->wait.abandoned)
 		noria_refuse(
 			0,
 			"%s on descriptor %d was ended by the kernel, not by noria: maybe it can make no worker thread "

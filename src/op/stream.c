@@ -30,15 +30,15 @@ struct stream {
 	struct submission submission;
 	struct leftover leftover; /* closed for the task that forgets it */
 	struct buffers *buffers;
-	struct wait *wait; /* of the task that waits for the next bytes, or for the end */
-	void *own;         /* memory for one message, while the loop's buffers are all taken */
+	struct task *receiver; /* a task that receives into `own` */
+	struct wait *wait;     /* of the task that waits for the next bytes, or for the end */
+	void *own;             /* memory for one message, while the loop's buffers are all taken */
 	uint64_t magic;
 	uint32_t closes; /* of the descriptor, when the stream was opened */
 	int fd;
 	int end; /* 1: nothing yet; 0: the peer has ended; an error */
 	uint16_t first, last, queued, held;
 	bool armed, closing;
-	bool receiving; /* into `own` */
 };
 
 _Static_assert(sizeof(struct stream) <= sizeof(struct noria_recv_stream), "struct noria_recv_stream is too small");
@@ -51,6 +51,12 @@ static struct stream *from_public(const struct noria_recv_stream *stream)
 static uint64_t magic(const struct stream *stream)
 {
 	return UINT64_C(0x6e6f7269612e7374) ^ (uint64_t)(uintptr_t)stream;
+}
+
+/* Being closed by a task that waits for the kernel's last word: neither open nor free. */
+static bool is_closing(const struct stream *stream)
+{
+	return stream->magic == ~magic(stream);
 }
 
 static void arm(struct stream *stream)
@@ -158,19 +164,19 @@ static void wait_on(struct stream *stream, struct task *task, const struct wait_
 static void send_waiter_away(struct stream *stream, struct task *task)
 {
 	stream->end = -EBADF;
-	if (stream->receiving)
-		noria_submissions_end_fd(task->loop, stream->fd);
+	if (stream->receiver && stream->receiver->wait)
+		noria_wait_abandon(stream->receiver->wait);
 	if (stream->wait && !stream->wait->done)
 		noria_wait_complete(stream->wait);
-	while (stream->wait || stream->receiving)
+	while (stream->wait || stream->receiver)
 		noria_task_yield(task);
 }
 
+/* Until its last statement the storage is in use: another task that closes it too waits for that. */
 static void close_stream(struct stream *stream, struct task *task)
 {
-	stream->magic = 0;
+	stream->magic = ~magic(stream);
 	stream->closing = true;
-	list_remove(&stream->leftover.node);
 	send_waiter_away(stream, task);
 	if (stream->armed) {
 		noria_submission_cancel(task->loop, &stream->submission);
@@ -184,11 +190,25 @@ static void close_stream(struct stream *stream, struct task *task)
 	if (stream->buffers)
 		stream->buffers->streams--;
 	free(stream->own);
+	list_remove(&stream->leftover.node);
+	stream->magic = 0;
 }
 
-static void close_leftover(struct leftover *leftover)
+/* Returns whether it was open. */
+static bool close_once(struct stream *stream, struct task *task)
 {
-	close_stream(container_of(leftover, struct stream, leftover), noria_loop->current);
+	bool open = stream->magic == magic(stream);
+
+	if (open)
+		close_stream(stream, task);
+	while (is_closing(stream))
+		noria_task_yield(task);
+	return open;
+}
+
+static bool close_leftover(struct leftover *leftover)
+{
+	return close_once(container_of(leftover, struct stream, leftover), noria_loop->current);
 }
 
 int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const struct noria_site *site)
@@ -200,7 +220,7 @@ int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const s
 	if (!task)
 		return -ENXIO;
 	(void)VALGRIND_MAKE_MEM_DEFINED(&stream->magic, sizeof stream->magic);
-	if (stream->magic == magic(stream))
+	if (stream->magic == magic(stream) || is_closing(stream))
 		return noria_refuse(-EINVAL, "the receive stream at %s:%d is open already: it was opened at %s:%d",
 				    site->file, site->line, stream->leftover.site->file, stream->leftover.site->line);
 	memset(stream, 0, sizeof *stream);
@@ -235,13 +255,13 @@ static ssize_t receive_own(struct stream *stream, const void **ret_data)
 {
 	ssize_t r;
 
-	stream->receiving = true;
+	stream->receiver = noria_loop->current;
 	r = noria_poll(stream->fd, POLLIN);
 	if (r >= 0)
 		r = make_own(stream);
 	if (r >= 0)
 		r = noria_recv(stream->fd, stream->own, OWN_SIZE, MSG_DONTWAIT);
-	stream->receiving = false;
+	stream->receiver = NULL;
 	if (stream->closing)
 		return -EBADF;
 	if (r == 0 || (r < 0 && r != -EAGAIN && r != -ECANCELED && r != -ENOMEM))
@@ -294,7 +314,7 @@ ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **r
 
 	if (!task)
 		return -ENXIO;
-	if (stream->magic != magic(stream) || stream->wait || stream->receiving)
+	if (stream->magic != magic(stream) || stream->wait || stream->receiver)
 		return noria_refuse(-EINVAL, "a receive stream that is not open, or that another task waits on");
 	r = scope_door(task);
 	if (r < 0)
@@ -312,6 +332,6 @@ void noria_recv_stream_close(struct noria_recv_stream *storage)
 	struct stream *stream = from_public(storage);
 	struct task *task = noria_current();
 
-	if (task && stream->magic == magic(stream))
-		close_stream(stream, task);
+	if (task)
+		(void)close_once(stream, task);
 }

@@ -352,11 +352,13 @@ void noria_child_close_leftovers(struct child *child)
 	}
 	while (!list_empty(&task->leftovers)) {
 		struct leftover *leftover = list_entry(task->leftovers.next, struct leftover, node);
+		const struct noria_site *site;
 
 		if (leftover->task != task)
 			noria_scope_lost(task);
+		site = leftover->site;
 		list_remove(&leftover->node);
-		left_open(task, leftover->site);
-		leftover->close(leftover);
+		if (leftover->close(leftover))
+			left_open(task, site);
 	}
 }

@@ -33,9 +33,9 @@ enum task_state {
 
 /* What a task has opened, maybe in its own frames, and forgot to close by its end: it is closed for it, and named. */
 struct leftover {
-	struct list node;  /* in task->leftovers */
-	struct task *task; /* whose; anything else, and the storage is gone */
-	void (*close)(struct leftover *leftover);
+	struct list node;                         /* in task->leftovers */
+	struct task *task;                        /* whose; anything else, and the storage is gone */
+	bool (*close)(struct leftover *leftover); /* returns whether it was open */
 	const struct noria_site *site;
 };
 
