@@ -36,8 +36,10 @@ static void name_survivors(struct timer *timer)
 {
 	struct drain *drain = container_of(timer, struct drain, grace);
 	struct list *node;
+	void *here;
 
 	drain->outlasted = true;
+	(void)backtrace(&here, 1); /* its first use loads a library, for which a task's stack may be too small */
 	for (node = drain->loop->tasks.next; node != &drain->loop->tasks; node = node->next) {
 		struct task *task = list_entry(node, struct task, all);
 		struct noria_failure failure = {

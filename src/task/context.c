@@ -39,6 +39,20 @@ static inline void machine_switch(struct context *from, struct context *to)
 
 #endif
 
+const char *noria_context_sp(const struct context *context)
+{
+#if !defined(NORIA_CONTEXT_UCONTEXT)
+	return context->sp;
+#elif defined(__x86_64__)
+	return (const char *)context->ucontext.uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+	return (const char *)context->ucontext.uc_mcontext.sp;
+#else
+	(void)context;
+	return NULL;
+#endif
+}
+
 /* Told on arrival: we run on this stack now. */
 static inline void arrived(struct context *context)
 {

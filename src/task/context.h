@@ -45,6 +45,9 @@ void noria_context_adopt(struct context *context);
 /* Save here, go on there. */
 void noria_context_switch(struct context *from, struct context *to);
 
+/* How far down a context that does not run has come: its stack pointer; NULL where that cannot be told. */
+const char *noria_context_sp(const struct context *context);
+
 /* Leave a context for good: it will be made anew, or its stack freed. */
 _Noreturn void noria_context_leave(struct context *from, struct context *to);
 

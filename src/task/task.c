@@ -33,6 +33,13 @@ static void resumed(struct task *task)
 	move(task, TASK_RUNNING);
 }
 
+/* What unwinding may need on the stack of the task that is asked; one that has less is not asked. */
+#if NORIA_ASAN || NORIA_TSAN
+enum { INSPECTION_ROOM = 64 * 1024 };
+#else
+enum { INSPECTION_ROOM = 16 * 1024 };
+#endif
+
 /*
  * A task was resumed. If that was only to ask where it is, it answers on its own stack, where the unwinder can walk, and
  * goes back to wait: no state changes.
@@ -75,7 +82,7 @@ int noria_task_backtrace(struct task *task, void **frames, int max)
 	struct inspection inspection = {.frames = frames, .max = max};
 
 	invariant(!loop->current);
-	if (task->state == TASK_NEW || !task->has_run)
+	if (!task->has_run || noria_context_sp(&task->context) < task->stack.low + INSPECTION_ROOM)
 		return 0;
 	loop->inspection = &inspection;
 	noria_context_switch(&loop->hub, &task->context);
