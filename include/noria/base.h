@@ -3,8 +3,9 @@
  * What every public header of noria starts from: linkage, attributes, and source places.
  *
  * Return values follow one convention everywhere: a result >= 0, or a negative errno. errno itself is never read or
- * written for the caller. A function whose comment says "checkpoint" may park the calling task and answers -ECANCELED
- * when the task's scope is cancelled; a function whose comment does not say so never parks.
+ * written for the caller. A function whose comment says "checkpoint" answers -ECANCELED when the task's scope is
+ * cancelled, and may let other tasks run. One whose comment says "not a checkpoint" never answers -ECANCELED for that
+ * reason, and lets no other task run unless it says that it may park.
  */
 #ifndef NORIA_BASE_H
 #define NORIA_BASE_H

@@ -18,7 +18,7 @@ struct noria_group {
 	uint64_t opaque[44];
 } __attribute__((aligned(16)));
 
-/* A task that failed, as its group or the failure handler hears of it. Valid during the call, or until close. */
+/* A task that failed, as its group or the failure handler hears of it. Valid during the call. */
 struct noria_failure {
 	int code;                       /* negative errno */
 	uint64_t task_id;               /* 0: the group's body */

@@ -18,7 +18,7 @@ NORIA_BEGIN_DECLS
  * the caller's stack, and its result is delivered. `fn` may call no noria function but noria_offload_cancelled().
  *
  * Returns: what `fn` returned; -ECANCELED when the call was never started; -EAGAIN when no thread can be created;
- * -ENOMEM; -ENXIO outside a runtime. Checkpoint. Since 0.1.
+ * -ENOMEM; -EINVAL without a function; -ENXIO outside a runtime. Checkpoint. Since 0.1.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_offload(noria_task_fn *fn, void *arg);
 

@@ -3,8 +3,9 @@
  * Operations: the system calls you know, with a prefix. Each has its system call's own arguments in the system call's
  * own order, parks the task instead of the thread, and returns what the call returns, or a negative errno.
  *
- * Every function here is a checkpoint: -ECANCELED when the scope is cancelled (nothing was submitted, or the operation
- * was stopped before it had an effect); -ENXIO outside a runtime. An operation that completed in spite of a cancel
+ * Every function here but noria_close(), noria_shutdown(), noria_autoclose and noria_progress() is a checkpoint: -ECANCELED
+ * when the scope is cancelled (nothing was submitted, or the operation was stopped before it had an effect; a connect that
+ * was stopped goes on in the socket: close it); -ENXIO outside a runtime. An operation that completed in spite of a cancel
  * delivers its result; the next checkpoint says -ECANCELED. Buffers must stay valid until the call returns, and no
  * longer. A time limit is put around a call: noria_within(noria_sec(5), noria_recv(fd, buf, size, 0)).
  * All belong to the runtime's thread. All since 0.1.
@@ -23,7 +24,7 @@ NORIA_BEGIN_DECLS
 
 /*
  * Sockets. As socket(2), bind(2), listen(2), accept(2), accept4(2), connect(2), shutdown(2). Shutting down is no checkpoint:
- * it is done in a cancelled scope as well.
+ * it is done in a cancelled scope as well, and may let other tasks run.
  * Accepting goes on by itself over connections that were gone before they could be accepted (-ECONNABORTED and the
  * network errors that accept(2) names), and it is an idle wait: in a drain it ends with -ECANCELED (run.h). It returns
  * -EMFILE, -ENFILE, -ENOBUFS and -ENOMEM: a server sleeps a little and accepts again; to end the loop is to end the server.
@@ -57,7 +58,7 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_pread(int fd, void *buffer, size_t size
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_pwrite(int fd, const void *buffer, size_t size, off_t offset);
 
 /*
- * As openat(2), openat2(2), statx(2). O_CLOEXEC is yours to give. A FIFO is opened as with O_NONBLOCK where its path is
+ * As openat(2), openat2(2) (with the size of the struct open_how it was built with), statx(2). O_CLOEXEC is yours to give. A FIFO is opened as with O_NONBLOCK where its path is
  * cached by the kernel: it does not wait for the other end (and writing answers -ENXIO when there is no reader).
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_openat(int dirfd, const char *path, int flags, mode_t mode);
@@ -73,7 +74,7 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_splice(int fd_in, off_t *offset_in, int
 						unsigned flags);
 
 /*
- * As close(2), and always done: a cancelled scope does not keep a descriptor open, and the call is no checkpoint, but it
+ * As close(2), and always done by a task (outside a runtime: -ENXIO, and it stays open): a cancelled scope does not keep it open, and the call is no checkpoint, but it
  * may park: operations of other tasks on `fd` are ended first, and those answer -EBADF. What close(2) blocks for itself (a
  * socket with SO_LINGER and unsent bytes, a file system that flushes) holds up the runtime: shut such a socket down and
  * wait for its end before, or close it in noria_offload().
@@ -96,9 +97,9 @@ NORIA_PUBLIC void noria_autoclose_(int *fd);
 NORIA_PUBLIC NORIA_CHECKED int noria_poll(int fd, short events);
 
 /*
- * Whole transfers. They go on over short counts, -EINTR and -EAGAIN until `size` bytes have moved, and look at
- * cancellation between the steps.
- * Returns: `size`; for recv_all and read_all less, when the other side ended first; or the negative errno that stopped
+ * Whole transfers. They go on over short counts, -EINTR and -EAGAIN (unless MSG_DONTWAIT or SPLICE_F_NONBLOCK asks for it)
+ * until `size` bytes have moved, and look at cancellation between the steps.
+ * Returns: `size`; for recv_all, read_all, readv_all and splice_all less, when the other side ended first; or the negative errno that stopped
  * it, and then noria_progress() says how far it came.
  */
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_recv_all(int fd, void *buffer, size_t size, int flags);

@@ -28,21 +28,21 @@ enum noria_signals {
 
 /* All zero: the defaults. Build one with `struct noria_config config = {0};` and set what you mean. */
 struct noria_config {
-	unsigned ring_entries;        /* submission queue entries to start with; 0: 128 */
+	unsigned ring_entries;        /* submission queue entries to start with, 2 to 32768; 0: 128 */
 	unsigned ring_entries_max;    /* it grows to this under load, where the kernel can resize; 0: 4096 */
-	size_t stack_size;            /* bytes of a task's stack; 0: 64 KiB (256 KiB under sanitizers) */
+	size_t stack_size;            /* bytes of a task's stack, up to 256 MiB; 0: 64 KiB (256 KiB under sanitizers) */
 	size_t tasks_max;             /* tasks alive at once; 0: 4 million */
 	enum noria_timeouts timeouts; /* see above */
 	enum noria_signals signals;   /* see above */
 	int64_t drain_timeout_ns;     /* grace of a drain; 0: 30 s; NORIA_FOREVER: no end */
 	int64_t cancel_timeout_ns;    /* tasks that outlast a cancel of the whole run this long are named; 0: 5 s */
-	unsigned executor_threads;    /* the most threads for noria_offload(); 0: 4 */
-	unsigned executor_queue;      /* calls that may wait for a thread; 0: 1024 */
-	unsigned receive_buffers;     /* buffers for receive streams, a power of two; 0: 64 */
-	unsigned receive_buffer_size; /* bytes of each; 0: 32768 */
+	unsigned executor_threads;    /* the most threads for noria_offload(), up to 1024; 0: 4 */
+	unsigned executor_queue;      /* calls that may wait for a thread, up to 1048576; 0: 1024 */
+	unsigned receive_buffers;     /* buffers for receive streams, a power of two up to 32768; 0: 64 */
+	unsigned receive_buffer_size; /* bytes of each, up to 1 MiB; 0: 32768 */
 	/*
-	 * Hears of every failure that no caller will see: further failures of a group after the first, tasks that ignore
-	 * the end of the run. NULL: a line on standard error. Called on the runtime's thread; must not park.
+	 * Hears of every failure that no caller will see: further failures of a group after the first, failures in a group
+	 * that was left early or left open, scopes left open, tasks that ignore the end of the run. NULL: a line on standard error. Called on the runtime's thread; must not park.
 	 */
 	void (*on_failure)(const struct noria_failure *failure, const char *text, void *arg);
 	void *on_failure_arg;
@@ -52,14 +52,15 @@ struct noria_config {
 /*
  * noria_run - run `int fn(void *arg)` as the root task of a new runtime on this thread, until it and all it spawned
  * have ended.
- * @config: NULL for the defaults; read before it returns
+ * @config: NULL for the defaults; copied
  *
  * Returns: what the root task returned; 0 when that was the -ECANCELED of a drain that ended in time; -ECANCELED when
  * a second signal or the end of the drain's grace had to cancel what was left; -ETIMEDOUT when tasks then outlasted
  * cancel_timeout_ns as well (they were named to the failure handler, and awaited); or, before anything has run and
- * with the remedy in noria_message(): -EPERM (io_uring is forbidden by sysctl or seccomp), -ENOSYS (no io_uring, or
+ * with the remedy in noria_message(): -EPERM, -EACCES (io_uring is forbidden by sysctl, seccomp or a security module), -ENOSYS (no io_uring, or
  * too old), -ENOMEM (RLIMIT_MEMLOCK or memory), -EMFILE, -ENFILE (descriptors), -EBUSY (this thread runs a runtime
- * already), -EINVAL (the configuration). Not to be called from a task. Since 0.1.
+ * already), -EAGAIN (256 runtimes of the process take signals), -EINVAL (the configuration, no function, or an unknown name in
+ * NORIA_HIDE). Not to be called from a task. Since 0.1.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_run(const struct noria_config *config, noria_task_fn *fn, void *arg);
 

@@ -116,6 +116,9 @@ NORIA_PUBLIC void noria_scope_cleanup_(struct noria_scope *scope);
 	}))
 
 /*
+ * The following are no checkpoints themselves. A duration of zero or less lets the expression run to its first checkpoint.
+ * Outside a runtime they give the expression's own value. Since 0.1.
+ *
  * noria_within(duration, expression) - evaluate `expression` with a time limit (nanoseconds; noria_sec(30)).
  * Value: that of noria_scope_close(): the expression's own, or -ETIMEDOUT. A `return` inside closes the scope too.
  */

@@ -33,7 +33,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_recv_stream_open_at(struct noria_recv_strea
 /*
  * noria_recv_stream_next - wait for bytes.
  * @ret_data: set to the bytes received, a view that is valid until the next call on this stream
- * Returns: how many; 0 when the peer has ended; -ECANCELED; any error of recv(2). Bytes that arrived before a cancel
+ * Returns: how many; 0 when the peer has ended; -ECANCELED; -EINVAL when it is not open or another task waits on it; -EBADF
+ * when the stream or its descriptor was closed; -ENOMEM; -ENXIO outside a runtime; any error of recv(2). Bytes that arrived before a cancel
  * are not lost: they come with the next call made outside the cancelled scope. Checkpoint. Since 0.1.
  */
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_recv_stream_next(struct noria_recv_stream *stream, const void **ret_data);

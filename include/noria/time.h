@@ -41,7 +41,10 @@ NORIA_PUBLIC int64_t noria_now(void);
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_sleep(int64_t duration_ns);
 
-/* noria_sleep_until - the same, to a point in time on the clock of noria_now(). Checkpoint. Since 0.1. */
+/*
+ * noria_sleep_until - the same, to a point in time on the clock of noria_now(); one that has passed is a noria_yield().
+ * Returns as noria_sleep(). Checkpoint. Since 0.1.
+ */
 NORIA_PUBLIC NORIA_CHECKED int noria_sleep_until(int64_t time_ns);
 
 NORIA_END_DECLS

@@ -244,6 +244,8 @@ int noria_offload(noria_task_fn *fn, void *arg)
 
 	if (!task)
 		return -ENXIO;
+	if (unlikely(!fn))
+		return noria_refuse(-EINVAL, "noria_offload() without a function to run");
 	r = scope_door(task);
 	if (r >= 0)
 		r = executor_get(task->loop, &call.executor);

@@ -81,7 +81,7 @@ static bool cancelled(struct task *task, struct op *op)
 	int64_t now;
 
 	if (task->scope->cancelled || op->wait.abandoned) {
-		op->result = noria_scope_answer(task) < 0 ? -ECANCELED : op->result;
+		(void)noria_scope_answer(task); /* this cancel has been seen now */
 		return false;
 	}
 	if (!op->submission.limited)
@@ -144,8 +144,8 @@ static bool stopped_in_worker(struct task *task, const struct op *op)
 	return op->wait.abandoned || (op->submission.limited && limit_of(op) <= noria_loop_clock(task->loop));
 }
 
-/* The kernel's -ECANCELED that nobody here asked for. */
-static int64_t ended_by_kernel(const struct task *task, const struct op *op)
+/* It ends with -ECANCELED: the scope's, or else the kernel's own, which nobody here asked for. */
+static int64_t end_cancelled(const struct task *task, const struct op *op)
 {
 	if (!task->scope->cancelled && !op->wait.abandoned)
 		noria_refuse(
@@ -163,7 +163,7 @@ static int64_t again(struct task *task, struct op *op, unsigned flags, uint32_t 
 	int64_t r = 0;
 
 	if (op->result == -ECANCELED && !cancelled(task, op))
-		return ended_by_kernel(task, op);
+		return end_cancelled(task, op);
 	/* A connect with O_NONBLOCK to a Unix socket whose backlog is full: there is nothing to poll for. */
 	if (op->result == -EAGAIN && (connect || (flags & OP_DONTWAIT)))
 		return op->result;

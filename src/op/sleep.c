@@ -54,11 +54,12 @@ int noria_sleep_until(int64_t time_ns)
 
 int noria_sleep(int64_t duration_ns)
 {
-	int64_t now = noria_now();
+	int64_t now;
 
-	if (now < 0)
-		return noria_current() ? (int)now : -ENXIO;
+	if (!noria_current())
+		return -ENXIO;
 	if (duration_ns <= 0)
 		return noria_yield();
+	now = noria_now();
 	return noria_sleep_until(duration_ns < NORIA_FOREVER - now ? now + duration_ns : NORIA_FOREVER);
 }

@@ -42,6 +42,8 @@ struct stream {
 };
 
 _Static_assert(sizeof(struct stream) <= sizeof(struct noria_recv_stream), "struct noria_recv_stream is too small");
+_Static_assert(_Alignof(struct stream) <= _Alignof(struct noria_recv_stream),
+	       "struct noria_recv_stream is aligned too little");
 
 static struct stream *from_public(const struct noria_recv_stream *stream)
 {

@@ -34,7 +34,7 @@
 	X(SYNC_MSG, "sync_msg", "6.13", "other threads wake the loop by a message to its ring", \
 	  "an eventfd a loop, 20 us a wake-up") \
 	X(BUFFER_RING, "buffer_ring", "5.19", "buffers are chosen by the kernel when bytes arrive", \
-	  "receive streams copy once more") \
+	  "receive streams poll before each receive") \
 	X(RECV_MULTISHOT, "recv_multishot", "6.0", "one submission for many receives", \
 	  "a submission for each receive") \
 	X(GUARD, "guard", "6.13", "stacks are guarded without a mapping each (MADV_GUARD_INSTALL)", \

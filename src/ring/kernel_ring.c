@@ -254,7 +254,6 @@ static void kernel_close(struct ring *ring)
 }
 
 static const struct ring_class kernel_class = {
-	.name = "kernel",
 	.enter = kernel_enter,
 	.attempt = kernel_attempt,
 	.provide = kernel_provide,
@@ -327,7 +326,6 @@ int noria_kernel_ring_open(struct ring **ret_ring, unsigned entries, unsigned en
 	}
 	choose_enter(kernel);
 	adopt_arrays(kernel);
-	kernel->ring.fd = kernel->uring.ring_fd;
 	if (!features_has(&kernel->ring.features, FEATURE_SYNC_MSG)) {
 		kernel->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (kernel->wake_fd < 0) {

@@ -21,7 +21,6 @@
 struct ring;
 
 struct ring_class {
-	const char *name;
 	/*
 	 * Submit all that was reserved, wait for `wait` completions (0 or 1) until the point in time `deadline_ns`
 	 * (INT64_MAX: for ever), and make what has completed visible. Returns 0, also on a signal or time-out; -EAGAIN or
@@ -56,7 +55,6 @@ struct ring {
 	const unsigned *sq_flags; /* IORING_SQ_CQ_OVERFLOW, IORING_SQ_TASKRUN */
 	unsigned entries_max;
 	struct features features;
-	int fd;
 	bool memcheck; /* Valgrind watches: see memcheck.h */
 };
 
@@ -69,7 +67,8 @@ enum { RING_TAG = 7, RING_OPERATION = 0, RING_IGNORE = 1, RING_OWN = 2 };
  */
 int noria_kernel_ring_open(struct ring **ret_ring, unsigned entries, unsigned entries_max);
 
-/* Explain why io_uring_setup() gave `error`: cause and remedy, in noria_message(). Returns `error`. */
+/* Explain why io_uring_setup() gave `error`: cause and remedy, in noria_message(). Returns `error`,
+ * or -ENOSYS for the -EINVAL of an old kernel. */
 int noria_ring_explain(int error, unsigned entries);
 
 static inline unsigned ring_pending(const struct ring *ring)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The turn. The loop sleeps only in the ring's enter, and only when nothing is ready, nothing waits for an entry, and
+ * The turn. The loop sleeps only in the ring's enter (and for a millisecond when the kernel has no memory for requests), and only when nothing is ready, nothing waits for an entry, and
  * no other thread has left work: it says that it sleeps before it looks a last time, so that whoever leaves work after
  * that look knows to wake it.
  */

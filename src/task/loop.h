@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop: one thread's ring, tasks and timers. A turn runs the ready tasks within a budget, makes one system call
- * that submits everything and waits for what comes next, and hands out what has completed.
+ * The loop: one thread's ring, tasks and timers. A turn runs the ready tasks within a budget, makes at most one system call,
+ * which submits everything and waits for what comes next, hands out what has completed, and fires the timers that are due.
  */
 #ifndef NORIA_TASK_LOOP_H
 #define NORIA_TASK_LOOP_H

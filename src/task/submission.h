@@ -53,7 +53,10 @@ void noria_submission_init(struct submission *submission, int second_fd,
 			   void (*complete)(struct submission *, int32_t, uint32_t, bool));
 /* Submit, or submit again after the terminal completion. */
 void noria_submit(struct loop *loop, struct submission *submission);
-/* Ask the kernel to end it; once an activation. Its terminal completion says what happened. */
+/*
+ * Ask the kernel to end it; later calls for the same activation do nothing. Its terminal completion says what happened, and
+ * until then the loop repeats the question.
+ */
 void noria_submission_cancel(struct loop *loop, struct submission *submission);
 /* Cancel whatever is under way on a descriptor, and park until all of it has ended. */
 void noria_submissions_end_fd(struct loop *loop, int fd);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Draining: idle waits end, work goes on, and code may ask. Then what comes after: the second signal, the end of the
- * grace, and tasks that do not react. (That a stack is printed for those is not proven here.)
+ * grace, and tasks that do not react. (That their stacks are printed is run_signals.c's to prove.)
  */
 #include "group_tasks.h"
 

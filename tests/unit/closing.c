@@ -73,7 +73,7 @@ UNIT(closing, operations_of_other_tasks_end_with_ebadf)
 		MUST(noria_spawn(&group, tasks[i], &pair[0]) == 0);
 	MUST(noria_sleep(noria_msec(2)) == 0);
 	EXPECT_EQ(ended, 0);
-	EXPECT_EQ(noria_within(noria_sec(2), noria_close(pair[0])), 0);
+	EXPECT_EQ(noria_close(pair[0]), 0);
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
 	for (int i = 0; i < 6; i++)
 		EXPECT_EQ(results[i], -EBADF);
@@ -87,7 +87,9 @@ UNIT(closing, operations_of_other_tasks_end_with_ebadf)
 
 static int accept_one(void *arg)
 {
-	return note(0, noria_accept(*(int *)arg, NULL, NULL));
+	int r = noria_accept(*(int *)arg, NULL, NULL);
+
+	return note(ended, r);
 }
 
 UNIT(closing, a_listener_ends_its_acceptors)
@@ -105,7 +107,8 @@ UNIT(closing, a_listener_ends_its_acceptors)
 	EXPECT_EQ(noria_close(listener), 0);
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
 	EXPECT_EQ(ended, 3);
-	EXPECT_EQ(results[0], -EBADF);
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(results[i], -EBADF);
 	return 0;
 }
 
@@ -131,7 +134,7 @@ UNIT(closing, both_sides_of_a_splice)
 		MUST(noria_group_open(&group) == 0);
 		MUST(noria_spawn(&group, splice_from, fds) == 0);
 		MUST(noria_sleep(noria_msec(1)) == 0);
-		EXPECT_EQ(noria_within(noria_sec(2), noria_close(fds[side])), 0);
+		EXPECT_EQ(noria_close(fds[side]), 0);
 		MUST(noria_sleep(noria_msec(5)) == 0);
 		EXPECT_EQ(ended, 1);
 		EXPECT_EQ(noria_close(channel[1]), 0); /* at the latest now */
