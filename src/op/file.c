@@ -87,7 +87,7 @@ static ssize_t splice_when_ready(struct task *task, int fd_in, off_t *offset_in,
 	bool wait = !(flags & SPLICE_F_NONBLOCK);
 	int64_t r = 0;
 
-	if (wait && is_socket(fd_in))
+	if (wait && size > 0 && is_socket(fd_in) && fcntl(fd_out, F_GETPIPE_SZ) >= 0) /* else it is refused at once */
 		r = op_call_pair(fd_out, "splice", OP_POLLABLE, io_uring_prep_poll_add, fd_in, POLLIN);
 	if (r < 0)
 		return r;

@@ -194,6 +194,9 @@ static int64_t run(struct task *task, struct op *op, unsigned flags)
 		r = again(task, op, flags, closes);
 		if (r <= 0)
 			return r;
+		/* A cancel that met a wait which succeeded all the same. A connect only hears how it has ended. */
+		if (op->submission.sqe.opcode != IORING_OP_CONNECT && scope_checkpoint(task) < 0)
+			return -ECANCELED;
 	}
 }
 

@@ -166,12 +166,13 @@ static void wait_on(struct stream *stream, struct task *task, const struct wait_
 static void send_waiter_away(struct stream *stream, struct task *task)
 {
 	stream->end = -EBADF;
-	if (stream->receiver && stream->receiver->wait)
-		noria_wait_abandon(stream->receiver->wait);
 	if (stream->wait && !stream->wait->done)
 		noria_wait_complete(stream->wait);
-	while (stream->wait || stream->receiver)
+	while (stream->wait || stream->receiver) {
+		if (stream->receiver && stream->receiver->wait)
+			noria_wait_abandon(stream->receiver->wait);
 		noria_task_yield(task);
+	}
 }
 
 /* Until its last statement the storage is in use: another task that closes it too waits for that. */
@@ -259,6 +260,8 @@ static ssize_t receive_own(struct stream *stream, const void **ret_data)
 
 	stream->receiver = noria_loop->current;
 	r = noria_poll(stream->fd, POLLIN);
+	if (r >= 0 && stream->closes != *loop_closes(noria_loop, stream->fd))
+		r = -EBADF; /* closed while it was ready: the number may be another's by now */
 	if (r >= 0)
 		r = make_own(stream);
 	if (r >= 0)
@@ -316,6 +319,8 @@ ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **r
 
 	if (!task)
 		return -ENXIO;
+	noria_task_spend(
+		task); /* what is queued costs no switch; before the stream is looked at, because others run now */
 	if (stream->magic != magic(stream) || stream->wait || stream->receiver)
 		return noria_refuse(-EINVAL, "a receive stream that is not open, or that another task waits on");
 	r = scope_door(task);
@@ -324,8 +329,6 @@ ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **r
 	if (stream->held != NO_BUFFER)
 		noria_buffer_put(stream->buffers, stream->held);
 	stream->held = NO_BUFFER;
-	if (stream->queued > 0)
-		noria_task_spend(task);
 	return stream->closing ? -EBADF : take(stream, task, ret_data);
 }
 

@@ -76,7 +76,7 @@ void noria_submission_init(struct submission *submission, int second_fd,
 	submission->second_fd = second_fd;
 	submission->limited = false;
 	submission->cancel_asked = false;
-	submission->closing = NULL;
+	submission->closing[0] = submission->closing[1] = NULL;
 }
 
 static bool room(struct loop *loop, const struct submission *submission)
@@ -131,6 +131,19 @@ static bool was_interrupted(int32_t result)
 	return result == -ECANCELED || result == -EINTR || result == -KERNEL_ERESTARTSYS;
 }
 
+/* Those that close its descriptors need not wait for it any more. Returns the result as its task shall see it. */
+static int32_t tell_closing(struct submission *submission, int32_t result)
+{
+	for (int i = 0; i < 2; i++) {
+		struct closing *closing = submission->closing[i];
+
+		submission->closing[i] = NULL;
+		if (closing && --closing->left == 0)
+			noria_wait_complete(&closing->wait);
+	}
+	return was_interrupted(result) ? -EBADF : result;
+}
+
 static void complete(struct submission *submission, int32_t result, uint32_t flags, bool last)
 {
 	if (last) {
@@ -138,13 +151,8 @@ static void complete(struct submission *submission, int32_t result, uint32_t fla
 		list_remove(&submission->node);
 		list_remove(&submission->cancel);
 		list_remove(&submission->pair);
-		if (unlikely(submission->closing)) {
-			if (was_interrupted(result))
-				result = -EBADF;
-			if (--submission->closing->left == 0)
-				noria_wait_complete(&submission->closing->wait);
-			submission->closing = NULL;
-		}
+		if (unlikely(submission->closing[0]))
+			result = tell_closing(submission, result);
 	}
 	submission->complete(submission, result, flags, last);
 }
@@ -162,9 +170,12 @@ void noria_submission_cancel(struct loop *loop, struct submission *submission)
 
 static void end_one(struct loop *loop, struct submission *submission, int fd, struct closing *closing)
 {
-	if (!uses_fd(submission, fd) || submission->closing)
+	int slot = submission->closing[0] ? 1 : 0;
+
+	/* It may be met twice: in the list of its descriptor, and among the pairs. */
+	if (!uses_fd(submission, fd) || submission->closing[0] == closing || submission->closing[slot])
 		return;
-	submission->closing = closing;
+	submission->closing[slot] = closing;
 	closing->left++;
 	noria_submission_cancel(loop, submission);
 }

@@ -46,7 +46,7 @@ struct submission {
 	int second_fd; /* of a splice; -1: none */
 	bool limited;  /* a linked timeout goes with it, at `limit` */
 	bool cancel_asked;
-	struct closing *closing; /* its descriptor is being closed: -ECANCELED means -EBADF */
+	struct closing *closing[2]; /* its descriptors are being closed, by up to two tasks: it ends with -EBADF */
 } __attribute__((aligned(16)));
 
 void noria_submission_init(struct submission *submission, int second_fd,
