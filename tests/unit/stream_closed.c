@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Receive streams that are closed under somebody: by another task while one waits, by two tasks at once, by the end of a
+ * task that forgot, and by the closing of their descriptor while the number gets a new owner.
+ */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+static const struct noria_config one_buffer = {.receive_buffers = 1, .receive_buffer_size = 512};
+
+static struct noria_recv_stream shared;
+static ssize_t heard;
+
+static int wait_then_close(void *arg)
+{
+	const void *data;
+
+	(void)arg;
+	heard = noria_recv_stream_next(&shared, &data);
+	noria_recv_stream_close(&shared);
+	return 0;
+}
+
+/* The task that waits is told, and both may close: nobody returns before the kernel has let go. */
+UNIT(stream_closed, by_another_task_while_one_waits)
+{
+	struct noria_group group;
+	int pair[2];
+
+	unit_pair(pair);
+	heard = 1;
+	MUST(noria_recv_stream_open(&shared, pair[0]) == 0);
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, wait_then_close, NULL) == 0);
+	MUST(noria_sleep(noria_msec(1)) == 0);
+	noria_recv_stream_close(&shared);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	EXPECT_EQ(heard, -EBADF);
+	MUST(noria_recv_stream_open(&shared, pair[0]) == 0); /* the storage is free again */
+	noria_recv_stream_close(&shared);
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
+static int send_lots(void *arg)
+{
+	static char lots[1 << 20];
+
+	return noria_send_all(*(int *)arg, lots, sizeof lots, 0) == (ssize_t)sizeof lots ? 0 : -EIO;
+}
+
+/* Closing a stream that receives into its own memory ends that receive, and nothing else on the descriptor. */
+UNIT_WITH(stream_closed, spares_what_others_do_on_the_descriptor, &one_buffer)
+{
+	struct noria_recv_stream greedy;
+	struct noria_group group;
+	static char bytes[1 << 20];
+	const void *data;
+	int pair[2], other[2];
+
+	unit_pair(pair);
+	unit_pair(other);
+	MUST(noria_recv_stream_open(&greedy, other[0]) == 0 && noria_recv_stream_open(&shared, pair[0]) == 0);
+	MUST(noria_send(other[1], "x", 1, 0) == 1 && noria_recv_stream_next(&greedy, &data) == 1);
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, wait_then_close, NULL) == 0 && noria_spawn(&group, send_lots, &pair[0]) == 0);
+	MUST(noria_sleep(noria_msec(1)) == 0);
+	noria_recv_stream_close(&shared);
+	EXPECT_EQ(noria_recv_all(pair[1], bytes, sizeof bytes, 0), (ssize_t)sizeof bytes);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	EXPECT_EQ(heard, -EBADF);
+	noria_recv_stream_close(&greedy);
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]) | noria_close(other[0]) | noria_close(other[1]), 0);
+	return 0;
+}
+
+static int forget(void *arg)
+{
+	struct noria_recv_stream stream;
+	const void *data;
+
+	MUST(noria_recv_stream_open(&stream, *(int *)arg) == 0);
+	EXPECT_EQ(noria_recv_stream_open(&stream, *(int *)arg), -EINVAL);
+	EXPECT(strstr(noria_message(), "open already"));
+	EXPECT_EQ(noria_within(noria_msec(1), noria_recv_stream_next(&stream, &data)), -ETIMEDOUT);
+	return 0;
+}
+
+/* A task that ends with an open stream is at fault, and nothing is left in flight. */
+UNIT(stream_closed, for_the_task_that_forgot)
+{
+	struct noria_group group;
+	int pair[2];
+
+	unit_pair(pair);
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, forget, &pair[0]) == 0);
+	EXPECT_EQ(noria_group_close(&group, 0), -EINVAL);
+	EXPECT(strstr(noria_message(), "receive stream"));
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
+static int write_on(void *arg)
+{
+	static char lots[1 << 20];
+
+	heard = noria_write_all(*(int *)arg, lots, sizeof lots);
+	return 0;
+}
+
+/* A transfer whose descriptor is closed between two steps does not go on with the number's next owner. */
+UNIT(stream_closed, a_transfer_leaves_the_next_owner_alone)
+{
+	struct noria_group group;
+	static char bytes[1 << 20];
+	int pair[2], next[2];
+
+	unit_pair(pair);
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, write_on, &pair[0]) == 0);
+	MUST(noria_sleep(noria_msec(1)) == 0);
+	MUST(read(pair[1], bytes, sizeof bytes) > 0); /* a step completes now or soon */
+	EXPECT_EQ(noria_close(pair[0]), 0);
+	unit_pair(next);
+	EXPECT(next[0] == pair[0] || next[1] == pair[0]);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	EXPECT_EQ(heard, -EBADF);
+	EXPECT_EQ(noria_recv(next[0], bytes, sizeof bytes, MSG_DONTWAIT), -EAGAIN);
+	EXPECT_EQ(noria_recv(next[1], bytes, sizeof bytes, MSG_DONTWAIT), -EAGAIN);
+	EXPECT_EQ(noria_close(pair[1]) | noria_close(next[0]) | noria_close(next[1]), 0);
+	return 0;
+}
+
+static int splice_on(void *arg)
+{
+	const int *fds = arg;
+
+	heard = noria_splice(fds[0], NULL, fds[1], NULL, 4096, 0);
+	return 0;
+}
+
+/* A retried splice looks at its scope: a cancel that met a wait which succeeded all the same is not lost. */
+UNIT(stream_closed, a_retried_splice_hears_of_the_cancel)
+{
+	for (int turns = 0; turns < 100; turns += 3) {
+		int channel[2], pair[2], fds[2];
+		struct noria_group group;
+
+		unit_pair(pair);
+		MUST(pipe2(channel, O_CLOEXEC | O_NONBLOCK) == 0);
+		fds[0] = channel[0];
+		fds[1] = pair[0];
+		MUST(noria_group_open(&group) == 0);
+		MUST(noria_spawn(&group, splice_on, fds) == 0);
+		MUST(noria_yield() == 0);
+		MUST(write(channel[1], "x", 1) == 1);
+		for (int i = 0; i < turns; i++)
+			MUST(noria_yield() == 0);
+		noria_group_cancel(&group);
+		EXPECT_EQ(noria_group_close(&group, 0), 0);
+		EXPECT(heard == 1 || heard == -ECANCELED);
+		EXPECT_EQ(noria_close(channel[0]) | noria_close(channel[1]), 0);
+		EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	}
+	return 0;
+}
