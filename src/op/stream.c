@@ -165,7 +165,6 @@ static void wait_on(struct stream *stream, struct task *task, const struct wait_
 /* Another task waits for bytes, in a buffer of the stream perhaps: it is told -EBADF, and has left before anything is freed. */
 static void send_waiter_away(struct stream *stream, struct task *task)
 {
-	stream->end = -EBADF;
 	if (stream->wait && !stream->wait->done)
 		noria_wait_complete(stream->wait);
 	while (stream->wait || stream->receiver) {
