@@ -159,7 +159,7 @@ static int prepare(struct server *server, struct serve_options *options)
 static int conclude(const struct server *server, int result)
 {
 	if (server->listening)
-		report("%llu requests on %llu connections, %llu bytes; %llu answers cut short",
+		report("%llu requests on %llu connections, %llu bytes; %llu answers not delivered in full",
 		       (unsigned long long)server->requests_total, (unsigned long long)server->connections_total,
 		       (unsigned long long)server->bytes_total, (unsigned long long)server->cut_total);
 	if (result >= 0)
