@@ -90,22 +90,34 @@ int noria_task_backtrace(struct task *task, void **frames, int max)
 	return inspection.count;
 }
 
+/* What closing leftovers needs of a stack, and how far below them it happens, at least and at most. */
+enum { CLOSING_ROOM = 12 * 1024, BELOW_MIN = 4096, BELOW_MAX = 32 * 1024 };
+
 static inline __attribute__((always_inline)) const char *lower(const char *a, const void *b)
 {
 	return a < (const char *)b ? a : b;
 }
 
-/* How far below `frame` lie what the task left open, and a page for what is around it. */
+/*
+ * How far below `frame` lies what the task left open: the innermost scope and the streams are known here, and scopes around
+ * them may lie lower in a large frame, so as much as can be spared is added.
+ */
 static inline __attribute__((always_inline)) size_t depth_of(const struct task *task, const char *frame)
 {
 	const char *lowest = frame;
+	size_t room;
 
 	if ((const char *)task->scope >= task->stack.low)
 		lowest = lower(lowest, task->scope);
 	for (struct list *node = task->leftovers.next; node != &task->leftovers; node = node->next)
 		if ((const char *)node >= task->stack.low)
 			lowest = lower(lowest, node);
-	return (size_t)(frame - lowest) + 4096;
+	room = (size_t)(lowest - task->stack.low);
+	if (room < CLOSING_ROOM + BELOW_MIN)
+		room = BELOW_MIN;
+	else
+		room = room - CLOSING_ROOM < BELOW_MAX ? room - CLOSING_ROOM : BELOW_MAX;
+	return (size_t)(frame - lowest) + room;
 }
 
 static _Noreturn void returned_in_child(const struct task *task)
