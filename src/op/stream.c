@@ -39,6 +39,7 @@ struct stream {
 	int end; /* 1: nothing yet; 0: the peer has ended; an error */
 	uint16_t first, last, queued, held;
 	bool armed, closing;
+	bool in_next; /* a task is inside noria_recv_stream_next() */
 };
 
 _Static_assert(sizeof(struct stream) <= sizeof(struct noria_recv_stream), "struct noria_recv_stream is too small");
@@ -165,9 +166,9 @@ static void wait_on(struct stream *stream, struct task *task, const struct wait_
 /* Another task waits for bytes, in a buffer of the stream perhaps: it is told -EBADF, and has left before anything is freed. */
 static void send_waiter_away(struct stream *stream, struct task *task)
 {
-	if (stream->wait && !stream->wait->done)
-		noria_wait_complete(stream->wait);
-	while (stream->wait || stream->receiver) {
+	while (stream->in_next) {
+		if (stream->wait && !stream->wait->done)
+			noria_wait_complete(stream->wait);
 		if (stream->receiver && stream->receiver->wait)
 			noria_wait_abandon(stream->receiver->wait);
 		noria_task_yield(task);
@@ -310,25 +311,32 @@ static ssize_t take(struct stream *stream, struct task *task, const void **ret_d
 	return stream->buffers->info[stream->held].length;
 }
 
-ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **ret_data)
+static ssize_t next(struct stream *stream, struct task *task, const void **ret_data)
 {
-	struct stream *stream = from_public(storage);
-	struct task *task = noria_current();
-	int r;
-
-	if (!task)
-		return -ENXIO;
-	noria_task_spend(
-		task); /* what is queued costs no switch; before the stream is looked at, because others run now */
-	if (stream->magic != magic(stream) || stream->wait || stream->receiver)
-		return noria_refuse(-EINVAL, "a receive stream that is not open, or that another task waits on");
-	r = scope_door(task);
-	if (r < 0)
-		return r;
+	if (stream->queued > 0)
+		noria_task_spend(task); /* what is queued costs no switch */
+	if (scope_door(task) < 0)
+		return -ECANCELED;
 	if (stream->held != NO_BUFFER)
 		noria_buffer_put(stream->buffers, stream->held);
 	stream->held = NO_BUFFER;
 	return stream->closing ? -EBADF : take(stream, task, ret_data);
+}
+
+ssize_t noria_recv_stream_next(struct noria_recv_stream *storage, const void **ret_data)
+{
+	struct stream *stream = from_public(storage);
+	struct task *task = noria_current();
+	ssize_t r;
+
+	if (!task)
+		return -ENXIO;
+	if (stream->magic != magic(stream) || stream->in_next)
+		return noria_refuse(-EINVAL, "a receive stream that is not open, or that another task waits on");
+	stream->in_next = true;
+	r = next(stream, task, ret_data);
+	stream->in_next = false;
+	return r;
 }
 
 void noria_recv_stream_close(struct noria_recv_stream *storage)
