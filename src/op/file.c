@@ -67,14 +67,6 @@ int noria_statx(int dirfd, const char *path, int flags, unsigned mask, struct st
 	return (int)op_call("statx", 0, io_uring_prep_statx, dirfd, path, flags, mask, result);
 }
 
-static bool is_socket(int fd)
-{
-	int type;
-	socklen_t length = sizeof type;
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0;
-}
-
 /*
  * A worker that waits inside a splice holds the pipe's lock, and whoever touches the pipe meanwhile blocks, the loop itself
  * included. So the splice is told not to wait, and the waiting is done by polling; beforehand for a socket, which waits
@@ -87,7 +79,7 @@ static ssize_t splice_when_ready(struct task *task, int fd_in, off_t *offset_in,
 	bool wait = !(flags & SPLICE_F_NONBLOCK);
 	int64_t r = 0;
 
-	if (wait && size > 0 && is_socket(fd_in) && fcntl(fd_out, F_GETPIPE_SZ) >= 0) /* else it is refused at once */
+	if (wait && size > 0 && task->loop->ring->class->splice_waits(task->loop->ring, fd_in, fd_out))
 		r = op_call_pair(fd_out, "splice", OP_POLLABLE, io_uring_prep_poll_add, fd_in, POLLIN);
 	if (r < 0)
 		return r;

@@ -14,6 +14,7 @@
 #include "ring/ring.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -177,6 +178,15 @@ static int64_t kernel_attempt(struct ring *ring, const struct io_uring_sqe *sqe)
 	return r < 0 ? -errno : r;
 }
 
+static bool kernel_splice_waits(struct ring *ring, int fd_in, int fd_out)
+{
+	int type;
+	socklen_t length = sizeof type;
+
+	(void)ring;
+	return getsockopt(fd_in, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && fcntl(fd_out, F_GETPIPE_SZ) >= 0;
+}
+
 static int kernel_provide(struct ring *ring, struct io_uring_buf_ring *buffers, unsigned entries, int group)
 {
 	struct io_uring_buf_reg registration = {
@@ -256,6 +266,7 @@ static void kernel_close(struct ring *ring)
 static const struct ring_class kernel_class = {
 	.enter = kernel_enter,
 	.attempt = kernel_attempt,
+	.splice_waits = kernel_splice_waits,
 	.provide = kernel_provide,
 	.grow = kernel_grow,
 	.now = kernel_now,

@@ -29,6 +29,8 @@ struct ring_class {
 	int (*enter)(struct ring *ring, unsigned wait, int64_t deadline_ns);
 	/* Carry out an operation here and now if that cannot block; -EAGAIN when it must be submitted instead. */
 	int64_t (*attempt)(struct ring *ring, const struct io_uring_sqe *sqe);
+	/* Would a splice between these wait inside, whatever its flags say? (From a socket into a pipe, it would.) */
+	bool (*splice_waits)(struct ring *ring, int fd_in, int fd_out);
 	/* Give the kernel a ring of receive buffers (NULL: take it away). Returns 0 or a negative errno. */
 	int (*provide)(struct ring *ring, struct io_uring_buf_ring *buffers, unsigned entries, int group);
 	/* Twice the entries, when none is reserved. Returns 0, -EOPNOTSUPP, or why not. */
