@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 #
-# Runs one example and checks what it does: check.py echo|fanout|hasher PROGRAM. Exit status 0: it does what it says.
+# Runs one example and checks what it does: check.py echo|fanout|happy|hasher|ports PROGRAM. Exit status 0: it does what it says.
 
 import signal
 import socket
@@ -30,9 +30,9 @@ def receive(client, size):
     return data
 
 
-def run(*command):
-    """(status, lines of standard output, standard error) of a program that ends by itself."""
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+def run(*command, text=""):
+    """(status, lines of standard output, standard error) of a program that ends by itself; `text` is its input."""
+    done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=20, check=False)
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 
@@ -89,5 +89,39 @@ def hasher(program):
         assert f"{missing}: No such file" in errors, errors
 
 
+def listen(address, port=0, backlog=64):
+    listener = socket.socket()
+    listener.bind((address, port))
+    listener.listen(backlog)
+    return listener, listener.getsockname()[1]
+
+
+def happy(program):
+    deaf, port = listen("127.0.0.1", backlog=0)
+    other, _ = listen("127.0.0.2", port)
+    crowd = [socket.socket() for _ in range(4)]  # more than may wait: what comes later is not answered
+    for client in crowd:
+        client.setblocking(False)
+        client.connect_ex(("127.0.0.1", port))
+    assert run(program, str(port), "127.0.0.1", "127.0.0.2")[:2] == (0, ["connected to 127.0.0.2"])
+    deaf.close()
+    assert run(program, str(port), "127.0.0.1", "127.0.0.2")[:2] == (0, ["connected to 127.0.0.2"])
+    other.close()
+    status, lines, errors = run(program, str(port), "127.0.0.1", "127.0.0.2")
+    assert (status, lines) == (1, []) and errors.count("task try_address #") == 2, errors
+
+
+def ports(program):
+    listener, port = listen("127.0.0.1")
+    refusing = socket.socket()  # bound, and not listening
+    refusing.bind(("127.0.0.1", 0))
+    closed = refusing.getsockname()[1]
+    status, lines, errors = run(program, text=f"127.0.0.1 {port}\n127.0.0.1 {closed}\n\nnonsense 1\n" * 50)
+    assert status == 0, errors
+    wanted = [f"127.0.0.1 {port} open", f"127.0.0.1 {closed} Connection refused", "nonsense 1 Invalid argument"]
+    assert sorted(lines) == sorted(wanted * 50), lines
+    listener.close()
+
+
 if __name__ == "__main__":
-    {"echo": echo, "fanout": fanout, "hasher": hasher}[sys.argv[1]](sys.argv[2])
+    {"echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports}[sys.argv[1]](sys.argv[2])

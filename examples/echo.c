@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* [serve] */
 static int serve(void *arg)
 {
 	noria_autoclose int fd = *(int *)arg;
@@ -25,6 +26,7 @@ static int serve(void *arg)
 			break;
 	return 0;
 }
+/* [end] */
 
 static int server(void *arg)
 {

@@ -2,9 +2,9 @@
 /*
  * A fan-out with one shared deadline: ask several servers at once, take what comes within 300 ms, and say who was late.
  *
- * The servers are tasks of the same program, slower one after the other. The group `asking` carries the deadline for
- * all the children at once; nobody counts down, and no answer is waited for longer than the rest. The servers live in
- * the group around it, which is cancelled when the answers are in.
+ * The servers are tasks of the same program, slower one after the other. The group carries the deadline for all who ask
+ * at once; nobody counts down, and no answer is waited for longer than the rest. The servers are services of the group:
+ * they are there for its ordinary children, and are told to end when the last of those has ended.
  */
 #include <noria/noria.h>
 
@@ -48,13 +48,6 @@ static int ask(void *arg)
 	return 0;
 }
 
-static int ask_all(struct noria_group *asking, struct server *servers)
-{
-	for (int i = 0; i < SERVERS; i++)
-		noria_try(noria_spawn(asking, ask, &servers[i]));
-	return 0;
-}
-
 static int open_server(struct server *server, int64_t delay_ns)
 {
 	socklen_t length = sizeof server->address;
@@ -67,25 +60,24 @@ static int open_server(struct server *server, int64_t delay_ns)
 	return getsockname(server->listener, (struct sockaddr *)&server->address, &length) < 0 ? -errno : 0;
 }
 
-static int serve_and_ask(struct noria_group *serving, struct server *servers)
+static int serve_and_ask(struct noria_group *group, struct server *servers)
 {
-	struct noria_group asking;
-	int result;
+	struct noria_spawn_options service = {.service = true};
 
 	for (int i = 0; i < SERVERS; i++) {
 		noria_try(open_server(&servers[i], noria_msec(50 * i * i)));
-		noria_try(noria_spawn(serving, serve, &servers[i]));
+		noria_try(noria_spawn_with(group, serve, &servers[i], &service));
+		noria_try(noria_spawn(group, ask, &servers[i]));
 	}
-	result = noria_grouped_until(&asking, noria_now() + noria_msec(300), ask_all(&asking, servers));
-	noria_group_cancel(serving);
-	return result == -ETIMEDOUT ? 0 : result; /* late answers are expected */
+	return 0;
 }
 
 static int fan_out(void *arg)
 {
-	struct noria_group serving;
+	struct noria_group group;
+	int result = noria_grouped_until(&group, noria_now() + noria_msec(300), serve_and_ask(&group, arg));
 
-	return noria_grouped(&serving, serve_and_ask(&serving, arg));
+	return result == -ETIMEDOUT ? 0 : result; /* late answers are expected */
 }
 
 int main(void)

@@ -44,21 +44,22 @@ struct noria_site {
 		&site_; \
 	}))
 
-/* Give an error upward: evaluates to the value of `expression`, or returns it from the calling function if negative. */
+/*
+ * Give an error upward: evaluates to the value of `expression`, or returns it from the calling function if negative. The
+ * place is added to the path of the task's current error (failure.h).
+ */
 #define noria_try(expression) NORIA_TRY_AS_(NORIA_UNIQUE_(noria_tried_), expression)
 #define NORIA_TRY_AS_(tried_, expression) \
 	(__extension__({ \
 		NORIA_AUTO_ tried_ = (expression); \
-		if (tried_ < 0) \
-			return (int)tried_; \
-		(__typeof__(tried_))noria_value_(tried_); \
+		if (__builtin_expect(tried_ < 0, 0)) \
+			return noria_tried_at((int)tried_, NORIA_SITE("try"), __builtin_frame_address(0), \
+					      __builtin_return_address(0)); \
+		tried_ += 0; /* the value, which may be dropped without a warning */ \
 	}))
-
-/* A value that may be dropped without a warning. */
-static inline int64_t noria_value_(int64_t value)
-{
-	return value;
-}
+NORIA_BEGIN_DECLS
+NORIA_PUBLIC int noria_tried_at(int code, const struct noria_site *site, const void *frame, const void *caller);
+NORIA_END_DECLS
 
 /* Names that do not shadow one another where these macros are nested. */
 #define NORIA_UNIQUE_(prefix) NORIA_CONCAT_(prefix, __COUNTER__)

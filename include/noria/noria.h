@@ -4,13 +4,19 @@
 #define NORIA_NORIA_H
 
 #include <noria/base.h>
+#include <noria/channel.h>
+#include <noria/failure.h>
 #include <noria/group.h>
 #include <noria/offload.h>
 #include <noria/op.h>
+#include <noria/promise.h>
 #include <noria/run.h>
 #include <noria/scope.h>
+#include <noria/select.h>
 #include <noria/stream.h>
+#include <noria/sync.h>
 #include <noria/task.h>
 #include <noria/time.h>
+#include <noria/value.h>
 
 #endif

@@ -4,7 +4,19 @@
  *
  * How a run ends. It ends when the root task has ended. SIGINT, SIGTERM or noria_drain() begin a drain: waits marked
  * as idle (noria_accept(), noria_idle()) answer -ECANCELED, work in progress goes on. When the drain's grace is spent,
- * or a second signal comes, everything is cancelled. A third signal has its default effect.
+ * or a second signal comes, everything is cancelled. Tasks that outlast this for cancel_timeout_ns, behind shields or in
+ * waits that cannot be cancelled, are named to the failure handler, with what they wait for and their stacks; after that
+ * soft shields no longer hold (grace_ns can make them fall sooner, and then who needed them too long is not named). A third
+ * signal has its default effect.
+ *
+ * Deadlock. When every task waits, and there is no timer, no operation in flight (an open receive stream has one), no
+ * offloaded call and nothing else from outside that could wake one, nobody ever would. The failure handler then gets one
+ * failure, -EDEADLK, whose text is the tree of tasks: where each was spawned, what it waits for, and their stacks as far
+ * as there is room. The run is cancelled, with the cause NORIA_CAUSE_DEADLOCK, so that clean-up runs; clean-up that gets
+ * stuck as well loses its shields; and noria_run() returns -EDEADLK. If waits remain that cannot be cancelled, the process is
+ * ended by abort(). A signal counts as what may wake a task while it takes part in the run (NORIA_SIGNALS_DRAIN) and some
+ * task sleeps for ever, or waits in an idle scope: that is how a program waits for its end. So two tasks that lock each
+ * other out are not reported while a third sleeps for ever, serves, or has a timer running.
  */
 #ifndef NORIA_RUN_H
 #define NORIA_RUN_H
@@ -35,14 +47,22 @@ struct noria_config {
 	enum noria_timeouts timeouts; /* see above */
 	enum noria_signals signals;   /* see above */
 	int64_t drain_timeout_ns;     /* grace of a drain; 0: 30 s; NORIA_FOREVER: no end */
-	int64_t cancel_timeout_ns;    /* tasks that outlast a cancel of the whole run this long are named; 0: 5 s */
+	int64_t grace_ns;          /* how long soft shields hold once something is cancelled (scope.h); 0: for ever */
+	int64_t cancel_timeout_ns; /* tasks that outlast a cancel of the whole run this long are named; 0: 5 s */
+	/*
+	 * A task that is told -ECANCELED so many times, one after another, and does not leave its cancelled scope is reported to
+	 * the failure handler with its stack, once. From then on each further answer keeps it waiting, from 1 ms to 100 ms.
+	 * 0: 1000.
+	 */
+	unsigned zombie_answers;
 	unsigned executor_threads;    /* the most threads for noria_offload(), up to 1024; 0: 4 */
 	unsigned executor_queue;      /* calls that may wait for a thread, up to 1048576; 0: 1024 */
 	unsigned receive_buffers;     /* buffers for receive streams, a power of two up to 32768; 0: 64 */
 	unsigned receive_buffer_size; /* bytes of each, up to 1 MiB; 0: 32768 */
 	/*
 	 * Hears of every failure that no caller will see: further failures of a group after the first, failures in a group
-	 * that was left early or left open, scopes left open, tasks that ignore the end of the run. NULL: a line on standard error. Called on the runtime's thread; must not park.
+	 * that was left early or left open, scopes left open, tasks that ignore the end of the run or
+	 * of their scope. NULL: a line on standard error. Called on the runtime's thread; must not park.
 	 */
 	void (*on_failure)(const struct noria_failure *failure, const char *text, void *arg);
 	void *on_failure_arg;
@@ -54,20 +74,26 @@ struct noria_config {
  * have ended.
  * @config: NULL for the defaults; copied
  *
+ * A root task that fails with more to tell than its code (a message, a path, causes: failure.h) is reported to the failure
+ * handler as well, since the number that is returned cannot tell it.
+ *
  * Returns: what the root task returned; 0 when that was the -ECANCELED of a drain that ended in time; -ECANCELED when
- * a second signal or the end of the drain's grace had to cancel what was left; -ETIMEDOUT when tasks then outlasted
+ * a second signal or the end of the drain's grace had to cancel what was left; -EDEADLK after a deadlock, whatever the
+ * root task made of it; -ETIMEDOUT when tasks then outlasted
  * cancel_timeout_ns as well (they were named to the failure handler, and awaited); or, before anything has run and
  * with the remedy in noria_message(): -EPERM, -EACCES (io_uring is forbidden by sysctl, seccomp or a security module), -ENOSYS (no io_uring, or
  * too old), -ENOMEM (RLIMIT_MEMLOCK or memory), -EMFILE, -ENFILE (descriptors), -EBUSY (this thread runs a runtime
  * already), -EAGAIN (256 runtimes of the process take signals), -EINVAL (the configuration, no function, or an unknown name in
  * NORIA_HIDE). Not to be called from a task. Since 0.1.
  */
-NORIA_PUBLIC NORIA_CHECKED int noria_run(const struct noria_config *config, noria_task_fn *fn, void *arg);
+#define noria_run(config, fn, arg) noria_run_at((config), (fn), (arg), NORIA_SITE(#fn))
+NORIA_PUBLIC NORIA_CHECKED int noria_run_at(const struct noria_config *config, noria_task_fn *fn, void *arg,
+					    const struct noria_site *site);
 
 /* noria_drain - begin the drain of this thread's runtime, as the first signal does. Not a checkpoint. Since 0.1. */
 NORIA_PUBLIC void noria_drain(void);
 
-/* noria_version - the version of the library that is linked, "0.1.0". Any thread. Since 0.1. */
+/* noria_version - the version of the library that is linked, "0.2.0". Any thread. Since 0.1. */
 NORIA_PUBLIC const char *noria_version(void);
 
 NORIA_END_DECLS

@@ -27,7 +27,8 @@ typedef int noria_task_fn(void *arg);
 NORIA_PUBLIC NORIA_CHECKED int noria_yield(void);
 
 /*
- * noria_check - is the task still wanted? Looks at cancellation and deadlines and never parks: for long computations.
+ * noria_check - is the task still wanted? Looks at cancellation and deadlines and does not park: for long computations.
+ * (It does park a task that has ignored the answer a thousand times: see zombie_answers in run.h.)
  * Returns: 0; -ECANCELED when the scope is cancelled or its deadline has passed; -ENXIO outside a runtime.
  * Checkpoint (that does not park). Since 0.1.
  */

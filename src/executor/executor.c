@@ -8,7 +8,9 @@
 
 #include "base/message.h"
 #include "noria/offload.h"
+#include "scope/failure.h"
 #include "scope/scope.h"
+#include "scope/value.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -79,7 +81,9 @@ static void *work(void *arg)
 		struct loop *loop = call->wait.task->loop;
 
 		running = call;
+		noria_values_lend(call->wait.task);
 		call->result = call->fn(call->arg);
+		noria_values_lend(NULL);
 		running = NULL;
 		noria_loop_post(loop, &call->remote); /* the call is the loop's again */
 	}
@@ -195,7 +199,7 @@ static void describe_call(const struct wait *wait, char *text, size_t size)
 	snprintf(text, size, "waits for an offloaded call");
 }
 
-static const struct wait_class call_class = {.abandon = abandon_call, .describe = describe_call};
+static const struct wait_class call_class = {.abandon = abandon_call, .describe = describe_call, .external = true};
 
 static void abandon_admission(struct wait *wait)
 {
@@ -263,6 +267,8 @@ int noria_offload(noria_task_fn *fn, void *arg)
 	if (r >= 0) {
 		scope_wait(task, &call.wait);
 		r = call.never_started ? noria_scope_answer(task) : call.result;
+		if (unlikely(r < 0))
+			noria_error_arose(task, r);
 	}
 	leave(call.executor);
 	return r;

@@ -12,6 +12,7 @@
 
 #include "base/message.h"
 #include "ring/compat.h"
+#include "scope/failure.h"
 #include "scope/scope.h"
 
 #include <errno.h>
@@ -200,15 +201,11 @@ static int64_t run(struct task *task, struct op *op, unsigned flags)
 	}
 }
 
-int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
+static int64_t run_in(struct task *task, struct op *op, const char *name, unsigned flags)
 {
-	struct task *task = noria_current();
-	struct loop *loop;
+	struct loop *loop = task->loop;
 	int64_t r;
 
-	if (unlikely(!task))
-		return -ENXIO;
-	loop = task->loop;
 	if (!(flags & OP_ALWAYS)) {
 		r = scope_door(task);
 		if (r < 0)
@@ -224,4 +221,17 @@ int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
 	op->name = name;
 	noria_submission_init(&op->submission, op->second_fd, completed);
 	return run(task, op, flags);
+}
+
+int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
+{
+	struct task *task = noria_current();
+	int64_t r;
+
+	if (unlikely(!task))
+		return -ENXIO;
+	r = run_in(task, op, name, flags);
+	if (unlikely(r < 0))
+		noria_error_arose(task, (int)r);
+	return r;
 }

@@ -27,10 +27,13 @@ static void describe(const struct wait *wait, char *text, size_t size)
 {
 	const struct sleep *sleep = container_of(wait, struct sleep, wait);
 
-	snprintf(text, size, "sleeps until %lld ns", (long long)sleep->timer.node.key);
+	if (timer_armed(&sleep->timer))
+		snprintf(text, size, "sleeps until %lld ns", (long long)sleep->timer.node.key);
+	else
+		snprintf(text, size, "sleeps for ever");
 }
 
-static const struct wait_class sleep_class = {.abandon = abandon, .describe = describe};
+static const struct wait_class sleep_class = {.abandon = abandon, .describe = describe, .lasting = true};
 
 int noria_sleep_until(int64_t time_ns)
 {

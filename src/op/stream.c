@@ -313,10 +313,13 @@ static ssize_t take(struct stream *stream, struct task *task, const void **ret_d
 
 static ssize_t next(struct stream *stream, struct task *task, const void **ret_data)
 {
+	int r;
+
 	if (stream->queued > 0)
 		noria_task_spend(task); /* what is queued costs no switch */
-	if (scope_door(task) < 0)
-		return -ECANCELED;
+	r = scope_door(task);
+	if (r < 0)
+		return r;
 	if (stream->held != NO_BUFFER)
 		noria_buffer_put(stream->buffers, stream->held);
 	stream->held = NO_BUFFER;

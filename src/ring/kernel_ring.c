@@ -140,6 +140,19 @@ static int kernel_enter(struct ring *ring, unsigned wait, int64_t deadline_ns)
 }
 
 /* Sockets are asked directly: a call that does not block costs less than an entry. */
+/* poll(2) has other ways than the ring to say that a descriptor is not open. */
+static int64_t attempt_poll(const struct io_uring_sqe *sqe)
+{
+	struct pollfd pollfd = {.fd = sqe->fd, .events = (short)sqe->poll32_events};
+	int r = poll(&pollfd, 1, 0);
+
+	if (r < 0)
+		return -errno;
+	if (sqe->fd < 0 || (pollfd.revents & POLLNVAL))
+		return -EBADF;
+	return r == 0 ? -EAGAIN : pollfd.revents;
+}
+
 static int64_t kernel_attempt(struct ring *ring, const struct io_uring_sqe *sqe)
 {
 	void *address = (void *)(uintptr_t)sqe->addr;
@@ -172,6 +185,8 @@ static int64_t kernel_attempt(struct ring *ring, const struct io_uring_sqe *sqe)
 	case IORING_OP_CLOSE:
 		r = close(sqe->fd);
 		break;
+	case IORING_OP_POLL_ADD:
+		return attempt_poll(sqe);
 	default:
 		return -EAGAIN;
 	}

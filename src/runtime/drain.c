@@ -1,54 +1,38 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The stages of an ending. First request: idle waits end, work in progress goes on, a timer holds the grace. Second
- * request, or the timer: everything is cancelled. Tasks that outlast even that are named, with what they wait for; they
- * are awaited all the same, because their memory may be the kernel's.
+ * request, or the timer: everything is cancelled. Tasks that outlast even that are named, with what they wait for, and
+ * their soft shields fall; they are awaited all the same, because their memory may be the kernel's.
  */
 #include "runtime/drain.h"
 
 #include "base/message.h"
+#include "scope/describe.h"
 
 #include <errno.h>
-#include <execinfo.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-/* Of a survivor's stack; the first ones are the runtime's own way of asking. */
-enum { FRAMES = 24, OWN_FRAMES = 2 };
-
-/* "text; it waits for ...\n    at symbol\n    at symbol": as much as fits. */
-static void describe(struct task *task, char *text, size_t size)
+static void name_survivors(struct drain *drain)
 {
-	void *frames[FRAMES];
-	char doing[160] = "is ready to run";
-	int count = noria_task_backtrace(task, frames, FRAMES), n;
-	char **symbols = count > 0 ? backtrace_symbols(frames, count) : NULL;
-
-	if (task->wait)
-		task->wait->class->describe(task->wait, doing, sizeof doing);
-	n = snprintf(text, size, "a task outlasts the cancel of its run; it %s", doing);
-	for (int i = OWN_FRAMES; symbols && i < count && n > 0 && (size_t)n < size; i++)
-		n += snprintf(text + n, size - (size_t)n, "\n    at %s", symbols[i]);
-	free(symbols);
-}
-
-static void name_survivors(struct timer *timer)
-{
-	struct drain *drain = container_of(timer, struct drain, grace);
-	struct list *node;
-	void *here;
-
-	drain->outlasted = true;
-	(void)backtrace(&here, 1); /* its first use loads a library, for which a task's stack may be too small */
-	for (node = drain->loop->tasks.next; node != &drain->loop->tasks; node = node->next) {
+	for (struct list *node = drain->loop->tasks.next; node != &drain->loop->tasks; node = node->next) {
 		struct task *task = list_entry(node, struct task, all);
-		struct noria_failure failure = {
-			.code = -ETIMEDOUT, .task_id = task->id, .task = task->name, .spawn = task->site};
-		char text[3072];
+		struct noria_failure failure = noria_failure_bare(task, -ETIMEDOUT, task->site);
+		char doing[2560], text[3072];
 
-		describe(task, text, sizeof text);
+		noria_describe_task(task, doing, sizeof doing);
+		snprintf(text, sizeof text, "a task outlasts the cancel of its run; it %s", doing);
 		noria_report(drain->loop, &failure, text);
 	}
+}
+
+/* Naming comes first: once the shields have fallen, nobody could tell which clean-up took too long. */
+static void cancel_spent(struct timer *timer)
+{
+	struct drain *drain = container_of(timer, struct drain, grace);
+
+	drain->outlasted = true;
+	name_survivors(drain);
+	noria_scope_pierce(drain->root);
 }
 
 static int64_t after(struct loop *loop, int64_t duration_ns)
@@ -58,29 +42,29 @@ static int64_t after(struct loop *loop, int64_t duration_ns)
 	return duration_ns < NORIA_FOREVER - now ? now + duration_ns : NORIA_FOREVER;
 }
 
-static void force(struct drain *drain)
+static void force(struct drain *drain, const char *reason)
 {
 	if (drain->forced)
 		return;
 	drain->forced = true;
-	drain->grace.fire = name_survivors;
+	drain->grace.fire = cancel_spent;
 	noria_timer_set(drain->loop, &drain->grace, after(drain->loop, drain->loop->config.cancel_timeout_ns));
-	noria_scope_interrupt(drain->root, NORIA_CAUSE_SHUTDOWN);
+	noria_scope_interrupt(drain->root, NORIA_CAUSE_SHUTDOWN, NULL, NULL, reason);
 }
 
 static void grace_spent(struct timer *timer)
 {
-	force(container_of(timer, struct drain, grace));
+	force(container_of(timer, struct drain, grace), "the grace of the drain is spent");
 }
 
-static void begin(struct drain *drain)
+static void begin(struct drain *drain, const char *reason)
 {
 	if (drain->begun)
 		return;
 	drain->begun = true;
 	drain->grace.fire = grace_spent;
 	noria_timer_set(drain->loop, &drain->grace, after(drain->loop, drain->loop->config.drain_timeout_ns));
-	noria_scope_drain(drain->root);
+	noria_scope_begin_drain(drain->root, drain->loop->current, NULL, reason);
 }
 
 static void on_signal(struct loop *loop)
@@ -89,9 +73,9 @@ static void on_signal(struct loop *loop)
 	unsigned signals = atomic_load(&loop->signals);
 
 	loop->signals_handled = signals;
-	begin(drain);
+	begin(drain, noria_signals_last());
 	if (signals >= 2)
-		force(drain);
+		force(drain, "second signal");
 }
 
 void noria_drain_init(struct drain *drain, struct loop *loop, struct scope *root)
@@ -109,6 +93,10 @@ void noria_drain_done(struct drain *drain)
 
 int noria_drain_verdict(const struct drain *drain, int result)
 {
+	if (drain->deadlocked)
+		return noria_refuse(-EDEADLK,
+				    "deadlock: every task of the run waited, and nothing could wake one. Remedy: "
+				    "see the tree of tasks that went to the failure handler");
 	if (drain->outlasted)
 		return noria_refuse(-ETIMEDOUT, "tasks outlasted the cancel of the run");
 	if (drain->forced)
@@ -119,5 +107,5 @@ int noria_drain_verdict(const struct drain *drain, int result)
 void noria_drain(void)
 {
 	if (noria_loop && noria_loop->drain)
-		begin(noria_loop->drain);
+		begin(noria_loop->drain, "noria_drain()");
 }

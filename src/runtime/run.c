@@ -8,9 +8,13 @@
 #include "base/message.h"
 #include "executor/executor.h"
 #include "op/buffers.h"
+#include "runtime/deadlock.h"
 #include "runtime/drain.h"
 #include "runtime/overflow.h"
-#include "scope/group.h"
+#include "scope/child.h"
+#include "scope/leftover.h"
+#include "scope/value.h"
+#include "sync/bridge.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -24,8 +28,6 @@ struct run {
 	struct overflow_watch watch;
 	int result;
 };
-
-static const struct noria_site root_site = {__FILE__, "noria_run", "root", __LINE__};
 
 static unsigned or_default(unsigned value, unsigned otherwise)
 {
@@ -45,6 +47,8 @@ static void fill_defaults(struct noria_config *config)
 	config->tasks_max = config->tasks_max ? config->tasks_max : 4000000;
 	config->drain_timeout_ns = config->drain_timeout_ns ? config->drain_timeout_ns : noria_sec(30);
 	config->cancel_timeout_ns = config->cancel_timeout_ns ? config->cancel_timeout_ns : noria_sec(5);
+	config->grace_ns = config->grace_ns ? config->grace_ns : NORIA_FOREVER;
+	config->zombie_answers = or_default(config->zombie_answers, 1000);
 	config->executor_threads = or_default(config->executor_threads, 4);
 	config->executor_queue = or_default(config->executor_queue, 1024);
 	config->receive_buffers = or_default(config->receive_buffers, 64);
@@ -66,8 +70,8 @@ static int check_config(const struct noria_config *config)
 		return refuse_config("timeouts", "is not one of enum noria_timeouts");
 	if (config->signals != NORIA_SIGNALS_DRAIN && config->signals != NORIA_SIGNALS_NONE)
 		return refuse_config("signals", "is not one of enum noria_signals");
-	if (config->drain_timeout_ns < 0 || config->cancel_timeout_ns < 0)
-		return refuse_config("drain_timeout_ns, cancel_timeout_ns", "must not be negative");
+	if (config->drain_timeout_ns < 0 || config->cancel_timeout_ns < 0 || config->grace_ns < 0)
+		return refuse_config("drain_timeout_ns, cancel_timeout_ns, grace_ns", "must not be negative");
 	if (config->stack_size > (size_t)1 << STACK_MAX_LOG2)
 		return refuse_config("stack_size", "must be at most 256 MiB");
 	if (config->executor_threads > 1024)
@@ -84,41 +88,54 @@ static int check_config(const struct noria_config *config)
 	return 0;
 }
 
-static void root_ended(struct task *task)
+/* The run answers with one number: what it does not tell of the root task's end, the failure handler hears. */
+static void report_end(struct task *task, int verdict)
 {
-	struct child *child = container_of(task, struct child, task);
-	struct run *run = container_of(task->loop, struct run, loop);
-
-	noria_child_close_leftovers(child);
-	noria_scope_leave(&child->root);
-	run->result = task->result;
+	if (task->result < 0 && task->result != -ECANCELED &&
+	    (verdict != task->result || noria_error_speaks(task, task->result)))
+		noria_error_report(task, task->result, "the run ended with a failure");
+	noria_error_drop(task);
 }
 
-static int run_loop(struct run *run, noria_task_fn *fn, void *arg)
+static void root_ended(struct task *task)
+{
+	struct child *root = child_of(task);
+	struct run *run = container_of(task->loop, struct run, loop);
+
+	noria_close_leftovers(task);
+	run->result = noria_drain_verdict(&run->drain, task->result);
+	report_end(task, run->result);
+	noria_values_drop(task);
+	noria_scope_leave(&root->root);
+}
+
+static int run_loop(struct run *run, noria_task_fn *fn, void *arg, const struct noria_site *site)
 {
 	struct loop *loop = &run->loop;
 	struct child *root;
-	int r = noria_root_new(loop, fn, arg, &root_site, root_ended, &root);
+	int r = noria_root_new(loop, fn, arg, site, root_ended, &root);
 
 	if (r < 0)
 		return r;
+	root->root.grace = loop->config.grace_ns;
 	noria_drain_init(&run->drain, loop, &root->root);
+	noria_deadlock_watch(&run->drain);
 	noria_task_start(&root->task);
 	noria_loop_run(loop);
 	noria_drain_done(&run->drain);
-	return noria_drain_verdict(&run->drain, run->result);
+	return run->result;
 }
 
-static int run_with_signals(struct run *run, noria_task_fn *fn, void *arg)
+static int run_with_signals(struct run *run, noria_task_fn *fn, void *arg, const struct noria_site *site)
 {
 	int r;
 
 	if (run->loop.config.signals == NORIA_SIGNALS_NONE)
-		return run_loop(run, fn, arg);
+		return run_loop(run, fn, arg, site);
 	r = noria_signals_acquire(&run->loop);
 	if (r < 0)
 		return r;
-	r = run_loop(run, fn, arg);
+	r = run_loop(run, fn, arg, site);
 	noria_signals_release(&run->loop);
 	return r;
 }
@@ -135,7 +152,7 @@ static void watch_forks(void)
 	pthread_atfork(NULL, NULL, forget_loop);
 }
 
-int noria_run(const struct noria_config *config, noria_task_fn *fn, void *arg)
+int noria_run_at(const struct noria_config *config, noria_task_fn *fn, void *arg, const struct noria_site *site)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct noria_config filled = {0};
@@ -161,10 +178,11 @@ int noria_run(const struct noria_config *config, noria_task_fn *fn, void *arg)
 	r = noria_overflow_watch(&run.watch);
 	if (r >= 0) {
 		noria_loop = &run.loop;
-		r = run_with_signals(&run, fn, arg);
+		r = run_with_signals(&run, fn, arg, site);
 		noria_loop = NULL;
 		noria_overflow_unwatch(&run.watch);
 	}
+	noria_bridge_end(&run.loop);
 	noria_executor_free(&run.loop);
 	noria_buffers_free(&run.loop);
 	noria_loop_close(&run.loop);

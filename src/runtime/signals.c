@@ -19,6 +19,7 @@ enum { SLOTS = 256, PATIENCE = 2 };
 
 static _Atomic(struct loop *) slots[SLOTS];
 static atomic_uint handlers_running;
+static atomic_int last_signal;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned users;
 static struct sigaction old_int, old_term;
@@ -51,6 +52,7 @@ static void handle(int signal_number)
 	unsigned least;
 
 	atomic_fetch_add(&handlers_running, 1);
+	atomic_store(&last_signal, signal_number);
 	least = count_for_all();
 	atomic_fetch_sub(&handlers_running, 1);
 	if (least > PATIENCE) {
@@ -106,6 +108,11 @@ void noria_signals_release(struct loop *loop)
 	pthread_mutex_unlock(&lock);
 	while (atomic_load(&handlers_running) > 0)
 		sched_yield();
+}
+
+const char *noria_signals_last(void)
+{
+	return atomic_load(&last_signal) == SIGINT ? "SIGINT" : "SIGTERM";
 }
 
 void noria_signals_forget(void)

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scopes: entering and leaving the tree, spreading a cancel, deadlines, and the verdict on closing.
+ * The scope tree: what a scope inherits, how a cancel spreads, what counts as a deadline, what a close comes to.
  *
- * A scope's timer is armed only when something parks beneath it in a way that the kernel does not time itself; a scope
- * around an operation that completes at once, or that carries a linked timeout, never touches the heap. A passed
- * deadline is noticed by whoever comes first: the timer, a checkpoint, or an operation whose linked timeout fired.
+ * The scopes of one task are a chain (`inner`); the outermost scope of a child task hangs in its group's (`children`).
+ * Deadlines are lazy: a scope's timer is on the loop's heap only once something beneath it waits in a way that the kernel
+ * does not time itself; a scope around an operation that completes at once, or that carries a linked timeout, never
+ * touches the heap. A passed deadline is noticed by whoever comes first: the timer, a checkpoint, or an operation whose
+ * linked timeout fired. Once a scope is cancelled the same timer stands for the end of its grace (grace.c).
  */
 #include "scope/scope.h"
 
-#include "base/memcheck.h"
-#include "base/message.h"
+#include "scope/enter.h"
 
 #include <errno.h>
 
@@ -18,56 +19,70 @@ static int64_t earlier(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
-static void timer_fired(struct timer *timer)
+/* What the checks are about: a program's shield without a deadline, as far as nothing inside has one. */
+static bool is_unbounded(const struct scope *scope)
 {
-	noria_scope_interrupt(container_of(timer, struct scope, timer), NORIA_CAUSE_DEADLINE);
+	if (!noria_checks || scope->effective != NORIA_FOREVER)
+		return false;
+	return (scope->shield && scope->checked) || (scope->parent && scope->parent->unbounded);
+}
+
+void noria_scope_inherit(struct scope *scope, unsigned flags)
+{
+	const struct scope *parent = scope->parent;
+
+	scope->hard = flags & NORIA_SCOPE_HARD_SHIELD;
+	scope->shield = flags & (NORIA_SCOPE_SHIELD | NORIA_SCOPE_HARD_SHIELD);
+	scope->idle = flags & NORIA_SCOPE_IDLE;
+	scope->checked = flags & SCOPE_CHECKED;
+	if (scope->shield)
+		scope->effective = scope->deadline;
+	scope->draining = parent->draining;
+	scope->pierced = parent->pierced && !scope->hard;
+	scope->cancelled = parent->cancelled && !scope_hides(scope);
+	scope->unbounded = is_unbounded(scope);
+	if (scope->shield && !scope->hard)
+		noria_scope_arm_hidden(scope);
+	if (scope->idle && scope->draining)
+		noria_scope_end_idle(scope);
 }
 
 void noria_scope_enter(struct scope *scope, struct task *task, struct scope *parent, int64_t deadline_ns,
 		       unsigned flags, const struct noria_site *site)
 {
-	scope->magic = scope_magic(scope);
-	scope->parent = parent;
-	scope->task = task;
-	scope->site = site;
-	scope->deadline = deadline_ns;
-	scope->timer.fire = timer_fired;
-	scope->timer.node.prev = NULL;
-	scope->cause = NORIA_CAUSE_NONE;
-	scope->observed = scope->group = false;
-	scope->shield = flags & NORIA_SCOPE_SHIELD;
-	scope->idle = flags & NORIA_SCOPE_IDLE;
-	list_init(&scope->children);
+	if (parent && parent->task == task) {
+		scope_enter(scope, task, parent, deadline_ns, flags, site);
+		return;
+	}
+	scope_init(scope, task, parent, deadline_ns, site);
 	if (!parent) { /* the root of the whole tree */
-		list_init(&scope->sibling);
-		scope->cancelled = scope->draining = false;
 		scope->effective = deadline_ns;
+		scope->grace = NORIA_FOREVER;
 		return;
 	}
 	list_push_back(&parent->children, &scope->sibling);
-	scope->cancelled = parent->cancelled && !scope->shield;
-	scope->effective = scope->shield ? deadline_ns : earlier(deadline_ns, parent->effective);
-	scope->draining = parent->draining;
-	if (unlikely(scope->idle && scope->draining))
-		noria_scope_interrupt(scope, NORIA_CAUSE_SHUTDOWN);
+	scope_take_over(scope, flags);
 }
 
 void noria_scope_leave(struct scope *scope)
 {
-	invariant(list_empty(&scope->children));
-	noria_timer_clear(scope->task->loop, &scope->timer);
-	list_remove(&scope->sibling);
-	scope->magic = 0;
+	scope_leave(scope);
 }
 
-/* Pre-order, without recursion: a tree may be deeper than a task's stack. */
-static struct scope *next_below(struct scope *scope, const struct scope *top, bool descend)
+struct scope *noria_scope_next(struct scope *scope, const struct scope *top, bool descend)
 {
 	if (descend && !list_empty(&scope->children))
 		return list_entry(scope->children.next, struct scope, sibling);
-	for (; scope != top; scope = scope->parent)
+	if (descend && scope->inner)
+		return scope->inner;
+	for (; scope != top; scope = scope->parent) {
+		if (scope->task == scope->parent->task)
+			continue;
 		if (scope->sibling.next != &scope->parent->children)
 			return list_entry(scope->sibling.next, struct scope, sibling);
+		if (scope->parent->inner)
+			return scope->parent->inner;
+	}
 	return NULL;
 }
 
@@ -86,63 +101,118 @@ void noria_scope_spread(struct scope *top)
 	bool descend = true;
 
 	mark_cancelled(top);
-	for (struct scope *scope = top; (scope = next_below(scope, top, descend));) {
-		descend = !scope->shield && !scope->cancelled;
+	for (struct scope *scope = top; (scope = noria_scope_next(scope, top, descend));) {
+		descend = !scope_hides(scope) && !scope->cancelled;
 		if (descend)
 			mark_cancelled(scope);
 	}
 }
 
-void noria_scope_interrupt(struct scope *scope, enum noria_cause_kind cause)
+static void mark_pierced(struct scope *scope)
 {
-	if (scope->cause != NORIA_CAUSE_NONE)
-		return;
-	scope->cause = cause;
-	noria_timer_clear(scope->task->loop, &scope->timer);
+	scope->pierced = true;
 	if (!scope->cancelled)
-		noria_scope_spread(scope);
+		mark_cancelled(scope);
 }
 
-void noria_scope_drain(struct scope *top)
+/* The second time, through soft shields; what is beneath a pierced scope is pierced already. */
+void noria_scope_pierce(struct scope *top)
 {
-	for (struct scope *scope = top; scope; scope = next_below(scope, top, true)) {
-		scope->draining = true;
-		if (scope->idle)
-			noria_scope_interrupt(scope, NORIA_CAUSE_SHUTDOWN);
+	bool descend = true;
+
+	if (top->pierced)
+		return;
+	mark_pierced(top);
+	for (struct scope *scope = top; (scope = noria_scope_next(scope, top, descend));) {
+		descend = !scope->hard && !scope->pierced;
+		if (descend)
+			mark_pierced(scope);
 	}
 }
 
-void noria_scope_arm(struct scope *scope)
+void noria_scope_interrupt_noted(struct scope *scope, enum noria_cause_kind cause)
 {
-	for (; scope; scope = scope->shield ? NULL : scope->parent)
-		if (scope->deadline != NORIA_FOREVER && scope->cause == NORIA_CAUSE_NONE && !timer_armed(&scope->timer))
-			noria_timer_set(scope->task->loop, &scope->timer, scope->deadline);
+	scope->cause = (uint8_t)cause;
+	noria_timer_clear(scope->task->loop, &scope->timer);
+	if (!scope->cancelled)
+		noria_scope_spread(scope);
+	noria_scope_begin_grace(scope);
+}
+
+void noria_scope_interrupt(struct scope *scope, enum noria_cause_kind cause, const struct task *who,
+			   const struct noria_site *where, const char *reason)
+{
+	if (scope->cause != NORIA_CAUSE_NONE)
+		return;
+	noria_scope_note(scope, who, cause == NORIA_CAUSE_DEADLINE ? scope->site : where, reason);
+	noria_scope_interrupt_noted(scope, cause);
 }
 
 void noria_scope_expire(struct scope *scope, int64_t now)
 {
 	for (; scope; scope = scope->shield ? NULL : scope->parent)
 		if (scope->deadline <= now)
-			noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE);
+			noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE, NULL, NULL, NULL);
+}
+
+/* The limit of a scope's life: its deadline, or the patience of its drain. */
+static int64_t limit_of(const struct scope *scope)
+{
+	return scope->drained ? earlier(scope->deadline, scope->patience_end) : scope->deadline;
+}
+
+static void timer_fired(struct timer *timer)
+{
+	struct scope *scope = container_of(timer, struct scope, timer);
+
+	if (scope->cause != NORIA_CAUSE_NONE)
+		noria_scope_pierce(scope);
+	else if (scope->drained && scope->patience_end < scope->deadline)
+		noria_scope_lose_patience(scope);
+	else
+		noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE, NULL, NULL, NULL);
+}
+
+void noria_scope_arm_one(struct scope *scope)
+{
+	int64_t time_ns = scope->cause == NORIA_CAUSE_NONE ? limit_of(scope) : scope->grace_end;
+
+	scope->timer.fire = timer_fired;
+	noria_timer_clear(scope->task->loop, &scope->timer);
+	if (time_ns != NORIA_FOREVER)
+		noria_timer_set(scope->task->loop, &scope->timer, time_ns);
+}
+
+void noria_scope_arm(struct scope *scope)
+{
+	for (; scope; scope = scope->shield ? NULL : scope->parent)
+		if (scope->deadline != NORIA_FOREVER && scope->cause == NORIA_CAUSE_NONE && !timer_armed(&scope->timer))
+			noria_scope_arm_one(scope);
+}
+
+static void count_again(struct scope *scope)
+{
+	scope->effective = scope->deadline;
+	if (!scope->shield && scope->parent)
+		scope->effective = earlier(scope->deadline, scope->parent->effective);
+	scope->unbounded = is_unbounded(scope);
 }
 
 void noria_scope_refresh(struct scope *top)
 {
 	bool descend = true;
 
-	top->effective = top->deadline;
-	if (!top->shield && top->parent)
-		top->effective = earlier(top->deadline, top->parent->effective);
-	for (struct scope *scope = top; (scope = next_below(scope, top, descend));) {
+	count_again(top);
+	for (struct scope *scope = top; (scope = noria_scope_next(scope, top, descend));) {
 		descend = !scope->shield;
 		if (descend)
-			scope->effective = earlier(scope->deadline, scope->parent->effective);
+			count_again(scope);
 	}
 }
 
 static void observe(struct scope *scope)
 {
-	for (; scope; scope = scope->shield ? NULL : scope->parent)
+	for (; scope; scope = scope_hides(scope) ? NULL : scope->parent)
 		scope->observed |= scope->cause != NORIA_CAUSE_NONE;
 }
 
@@ -161,9 +231,9 @@ int noria_scope_answer(struct task *task)
 ssize_t noria_scope_verdict(const struct scope *scope, ssize_t result)
 {
 	struct scope *parent = scope->parent;
-	bool hidden = scope->shield || !parent;
+	bool hidden = !parent || scope_hides(scope);
 
-	if (scope->cause == NORIA_CAUSE_NONE)
+	if (scope->cause == NORIA_CAUSE_NONE && !scope->drained)
 		return result;
 	/* Of nested deadlines that have all passed, the outermost reports: find out whether an outer one has. */
 	if (scope->cause == NORIA_CAUSE_DEADLINE && !hidden && parent->effective != NORIA_FOREVER)
@@ -177,56 +247,8 @@ ssize_t noria_scope_verdict(const struct scope *scope, ssize_t result)
 		return result == -ECANCELED || (result >= 0 && scope->observed) ? -ETIMEDOUT : result;
 	if (scope->idle && scope->cause == NORIA_CAUSE_SHUTDOWN)
 		return result;
+	/* A drain that ended in time ends here, unless a larger one goes on. */
+	if (scope->cause == NORIA_CAUSE_NONE && parent && parent->draining)
+		return result;
 	return result == -ECANCELED ? 0 : result;
-}
-
-int noria_scope_refuse_open(const struct scope *scope, const struct noria_site *site)
-{
-	(void)VALGRIND_MAKE_MEM_DEFINED(&scope->magic, sizeof scope->magic);
-	if (likely(!scope_is_open(scope)))
-		return 0;
-	return noria_refuse(-EINVAL,
-			    "the %s at %s:%d (%s) is open already: it was opened at %s:%d (%s). Remedy: close it "
-			    "first, or use another",
-			    site->what, site->file, site->line, site->function, scope->site->file, scope->site->line,
-			    scope->site->function);
-}
-
-_Noreturn void noria_scope_lost(const struct task *task)
-{
-	noria_refuse(-EINVAL,
-		     "a function of task %s (spawned at %s:%d) returned and left a scope, a group or a stream open "
-		     "that lay in its "
-		     "frame",
-		     task->name, task->site->file, task->site->line);
-	noria_assert_failed(noria_message(), __FILE__, __LINE__);
-}
-
-int noria_scope_refuse_close(const struct scope *scope, const struct task *task)
-{
-	const struct scope *innermost = task->scope;
-
-	(void)VALGRIND_MAKE_MEM_DEFINED(&scope->magic, sizeof scope->magic);
-	if (likely(scope == innermost && scope_is_open(scope)))
-		return 0;
-	if (!scope_is_open(innermost))
-		noria_scope_lost(task);
-	if (!scope_is_open(scope))
-		return noria_refuse(
-			-EINVAL,
-			"closing a scope that is not open; the innermost open one of task %s is the %s of %s:%d",
-			task->name, innermost->site->what, innermost->site->file, innermost->site->line);
-	if (scope->task != task)
-		return noria_refuse(-EINVAL,
-				    "task %s (spawned at %s:%d) closes the %s that task %s opened at %s:%d. Remedy: "
-				    "the task that opens "
-				    "a scope closes it",
-				    task->name, task->site->file, task->site->line, scope->site->what,
-				    scope->task->name, scope->site->file, scope->site->line);
-	return noria_refuse(
-		-EINVAL,
-		"closing the %s of %s:%d while the %s of %s:%d, opened inside it, is open. Remedy: close in "
-		"reverse order",
-		scope->site->what, scope->site->file, scope->site->line, innermost->site->what, innermost->site->file,
-		innermost->site->line);
 }

@@ -19,21 +19,59 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/*
+ * With the flags of enum noria_scope_flags: a shield of the program, which should have a deadline. (The runtime has shields
+ * of its own without one, around services and release handlers.)
+ */
+#define SCOPE_CHECKED (1U << 31)
+
+/* Who cancelled a scope and why, copied: the one who did may have ended when somebody asks. */
+struct scope_record {
+	const struct noria_site *where;
+	uint64_t task_id;
+	char task[sizeof((struct noria_cause *)0)->task];
+	char reason[sizeof((struct noria_cause *)0)->reason];
+};
+
+/* What opening a scope touches comes first; what only a cancelled or draining scope needs is not even cleared. */
 struct scope {
 	uint64_t magic; /* open: SCOPE_MAGIC of this address */
 	struct scope *parent;
-	struct list children, sibling;
-	struct task *task; /* who opened it */
+	struct scope *inner; /* the next one of the same task; NULL: this is its innermost */
+	struct task *task;   /* who opened it */
 	const struct noria_site *site;
 	int64_t deadline;  /* its own */
 	int64_t effective; /* the earliest that counts here */
-	struct timer timer;
-	enum noria_cause_kind cause; /* NONE unless cancelled by itself */
-	bool cancelled;              /* a checkpoint in here answers -ECANCELED */
-	bool observed;               /* one has, because of this scope */
-	bool shield, idle, draining;
-	bool group; /* it is the scope of a struct group */
+	union {
+		struct {
+			bool cancelled; /* a checkpoint in here answers -ECANCELED */
+			bool unbounded; /* a shield without a deadline, and checks are on: no wait may begin */
+			bool pierced;   /* the grace of a cancelled scope is spent: soft shields hide nothing */
+			bool draining;
+		};
+		uint16_t stop;      /* cancelled or unbounded, in one look */
+		uint32_t inherited; /* any of the four */
+	};
+	uint8_t cause; /* enum noria_cause_kind; NONE unless cancelled by itself */
+	bool observed; /* a checkpoint has answered -ECANCELED because of this scope */
+	bool group;    /* it is the scope of a struct group */
+	bool shield : 1, hard : 1, idle : 1;
+	bool drained : 1;     /* the drain was asked of this very scope */
+	bool own_grace : 1;   /* not inherited */
+	bool checked : 1;     /* SCOPE_CHECKED */
+	int64_t grace;        /* a duration */
+	struct list children; /* the outermost scopes of its child tasks */
+	struct list sibling;  /* among these */
+	struct timer timer; /* for the deadline or the patience of a drain; once cancelled, for the end of the grace */
+	int64_t patience_end;       /* drained: when it is cancelled */
+	int64_t grace_end;          /* cancelled by itself: when soft shields beneath fall */
+	struct scope_record record; /* cancelled by itself, or drained */
 };
+
+static inline struct scope *scope_from_public(const struct noria_scope *scope)
+{
+	return (struct scope *)(uintptr_t)scope;
+}
 
 /* What a scope's storage holds while it is open. */
 static inline uint64_t scope_magic(const void *address)
@@ -46,36 +84,87 @@ static inline bool scope_is_open(const struct scope *scope)
 	return scope->magic == scope_magic(scope);
 }
 
-/* Into the tree, below `parent`; the task's innermost scope is not changed. */
+/* Is what comes from outside kept out? */
+static inline bool scope_hides(const struct scope *scope)
+{
+	return scope->shield && (scope->hard || !scope->parent->pierced);
+}
+
+/*
+ * Into the tree, below `parent`; the task's innermost scope is not changed. In the parent's own task the scope becomes the
+ * parent's inner one, otherwise it is the outermost of a child task.
+ */
 void noria_scope_enter(struct scope *scope, struct task *task, struct scope *parent, int64_t deadline_ns,
 		       unsigned flags, const struct noria_site *site);
 /* Out of the tree. */
 void noria_scope_leave(struct scope *scope);
+/* What a scope with flags, or below one that is not in its plain state, starts with. */
+void noria_scope_inherit(struct scope *scope, unsigned flags);
 /* What the body's result comes to, once the scope has been left. */
 ssize_t noria_scope_verdict(const struct scope *scope, ssize_t result);
+
+/* The storage of the task's innermost scope is gone: the tree points into garbage, and the process ends. */
+_Noreturn void noria_scope_lost(const struct task *task);
 /* -EINVAL with both places in the message unless storage is free for a scope. */
 int noria_scope_refuse_open(const struct scope *scope, const struct noria_site *site);
 /* -EINVAL with both places in the message unless `scope` is the innermost one of the task. */
 int noria_scope_refuse_close(const struct scope *scope, const struct task *task);
+/* -EINVAL: the task would wait behind a shield that has no deadline. */
+int noria_scope_refuse_unbounded(const struct task *task);
+/* -EINVAL if a hard shield would have no deadline. `site` is its own. */
+int noria_scope_refuse_hard(int64_t deadline_ns, const struct noria_site *site);
+/* Are such waits refused? A debug build begins with true. Scopes look when they are opened. */
+extern bool noria_checks;
 
-/* The storage of the task's innermost scope is gone: the tree points into garbage, and the process ends. */
-_Noreturn void noria_scope_lost(const struct task *task);
-
-void noria_scope_interrupt(struct scope *scope, enum noria_cause_kind cause);
+/*
+ * Cancel a scope, unless it has been. `who` is the task that did it or failed, `where` the place of its call; NULL for the
+ * runtime itself; `reason` may be NULL. All three are copied or static. For a deadline the place is the scope's own.
+ */
+void noria_scope_interrupt(struct scope *scope, enum noria_cause_kind kind, const struct task *who,
+			   const struct noria_site *where, const char *reason);
+/* The same once who, where and why stand in its record, and it has not been cancelled. */
+void noria_scope_interrupt_noted(struct scope *scope, enum noria_cause_kind kind);
 /* The scope became cancelled: tell everything beneath. */
 void noria_scope_spread(struct scope *scope);
+/* The grace of a cancelled scope is spent: tell everything beneath, through soft shields. */
+void noria_scope_pierce(struct scope *scope);
+/* A scope was cancelled by itself: from now on its grace runs. */
+void noria_scope_begin_grace(struct scope *scope);
 /* Its deadline or shield changed: work out again what counts beneath. */
 void noria_scope_refresh(struct scope *scope);
-/* Soft cancel: idle scopes beneath end, now and later. */
-void noria_scope_drain(struct scope *scope);
+/* Soft cancel: idle scopes beneath end, now and later, and their cause is this. */
+void noria_scope_begin_drain(struct scope *scope, const struct task *who, const struct noria_site *where,
+			     const char *reason);
+/* It has been drained for as long as was allowed. */
+void noria_scope_lose_patience(struct scope *scope);
+/* Below a scope that is draining an idle one is cancelled. */
+void noria_scope_end_idle(struct scope *scope);
 /* Set the deadlines that count in this scope onto the loop's heap. */
 void noria_scope_arm(struct scope *scope);
+/* The same for its own limit alone: the deadline, or the patience of its drain. */
+void noria_scope_arm_one(struct scope *scope);
+/* The same for the scopes that a soft shield hides, which pierce it when their grace is spent. */
+void noria_scope_arm_hidden(struct scope *shield);
 /* The scope is cancelled or its deadline has passed: say so. Returns -ECANCELED, or 0 if it was neither. */
 int noria_scope_answer(struct task *task);
 /* The task's effective deadline has passed by the real clock: cancel the scopes concerned. */
 void noria_scope_expire(struct scope *scope, int64_t now);
+/* The scope that made its cancelled task so: the outermost that no shield hides. NULL if it is not cancelled. */
+const struct scope *noria_scope_culprit(const struct task *task);
+/* Write down who did it. */
+void noria_scope_note(struct scope *scope, const struct task *who, const struct noria_site *where, const char *reason);
+/* A cancelled scope's cause in words, to follow on "was cancelled". */
+void noria_scope_explain(const struct scope *scope, char *text, size_t size);
 
-/* The checkpoint at the door of every operation. */
+/* The scope after `scope` in the tree of `top`, parents first; NULL at the end. `descend`: not past what is beneath it. */
+struct scope *noria_scope_next(struct scope *scope, const struct scope *top, bool descend);
+
+/* The door was closed: the answer, and its consequences for a task that knocks again and again. */
+int noria_scope_turn_away(struct task *task);
+/* The running task was told -ECANCELED without having waited. May park it, once it has ignored too many. */
+void noria_scope_told(struct task *task);
+
+/* The checkpoint of a call that does not park. */
 static inline int scope_checkpoint(struct task *task)
 {
 	const struct scope *scope = task->scope;
@@ -86,16 +175,16 @@ static inline int scope_checkpoint(struct task *task)
 }
 
 /*
- * The same at the door of a call that may park. A task that takes no notice of -ECANCELED and calls again must not keep
- * the others from running: being turned away counts against its turn.
+ * The checkpoint at the door of a call that may park. A task that takes no notice of -ECANCELED and calls again must not
+ * keep the others from running: being turned away counts against its turn, and many times make it wait (zombie.c).
  */
 static inline int scope_door(struct task *task)
 {
-	int r = scope_checkpoint(task);
+	const struct scope *scope = task->scope;
 
-	if (unlikely(r < 0))
-		noria_task_spend(task);
-	return r;
+	if (unlikely(scope->stop || scope->effective <= task->loop->now))
+		return noria_scope_turn_away(task);
+	return 0;
 }
 
 /* Park on a wait that the scope's cancellation and deadlines may abandon. */

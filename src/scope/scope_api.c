@@ -3,7 +3,8 @@
  * The public face of scopes: checks at the door, then the tree. The caller's opaque storage is a struct scope.
  */
 #include "base/message.h"
-#include "scope/group.h"
+#include "scope/enter.h"
+#include "scope/leftover.h"
 #include "scope/scope.h"
 
 #include <errno.h>
@@ -14,43 +15,57 @@ _Static_assert(_Alignof(struct scope) <= _Alignof(struct noria_scope), "struct n
 /* A scope of noria_within() and its like that could not be opened: closing it gives the result as it is. */
 enum { MAGIC_NONE = 1 };
 
-static struct scope *from_public(const struct noria_scope *scope)
-{
-	return (struct scope *)(uintptr_t)scope;
-}
+enum { FLAGS = NORIA_SCOPE_SHIELD | NORIA_SCOPE_IDLE | NORIA_SCOPE_HARD_SHIELD };
 
-static void open_in(struct task *task, struct scope *scope, int64_t deadline_ns, unsigned flags,
-		    const struct noria_site *site)
+static inline void open_in(struct task *task, struct scope *scope, int64_t deadline_ns, unsigned flags,
+			   const struct noria_site *site)
 {
-	noria_scope_enter(scope, task, task->scope, deadline_ns, flags, site);
+	scope_enter(scope, task, task->scope, deadline_ns, unlikely(flags) ? flags | SCOPE_CHECKED : 0, site);
 	task->scope = scope;
 }
 
 int noria_scope_open_at(struct noria_scope *storage, int64_t deadline_ns, unsigned flags, const struct noria_site *site)
 {
-	struct scope *scope = from_public(storage);
+	struct scope *scope = scope_from_public(storage);
 	struct task *task = noria_current();
 	int r;
 
-	if (!task)
+	if (unlikely(!task))
 		return -ENXIO;
-	if (flags & ~(unsigned)(NORIA_SCOPE_SHIELD | NORIA_SCOPE_IDLE))
+	if (unlikely(flags & ~(unsigned)FLAGS))
 		return noria_refuse(-EINVAL, "unknown scope flags %#x at %s:%d", flags, site->file, site->line);
-	r = noria_scope_refuse_open(scope, site);
-	if (r < 0)
+	r = unlikely(flags & NORIA_SCOPE_HARD_SHIELD) ? noria_scope_refuse_hard(deadline_ns, site) : 0;
+	if (likely(r == 0))
+		r = noria_scope_refuse_open(scope, site);
+	if (unlikely(r < 0))
 		return r;
 	open_in(task, scope, deadline_ns, flags, site);
 	return 0;
 }
 
+void noria_scope_open_until_quietly_(struct noria_scope *storage, int64_t deadline_ns, unsigned flags,
+				     const struct noria_site *site)
+{
+	struct scope *scope = scope_from_public(storage);
+	struct task *task = noria_current();
+
+	if (unlikely(!task)) {
+		scope->magic = MAGIC_NONE;
+		return;
+	}
+	open_in(task, scope, deadline_ns, flags, site);
+	if (deadline_ns != NORIA_FOREVER && deadline_ns <= noria_loop_clock(task->loop))
+		noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE, NULL, NULL, NULL);
+}
+
 void noria_scope_open_quietly_(struct noria_scope *storage, int64_t duration_ns, unsigned flags,
 			       const struct noria_site *site)
 {
-	struct scope *scope = from_public(storage);
+	struct scope *scope = scope_from_public(storage);
 	struct task *task = noria_current();
 	int64_t deadline_ns = NORIA_FOREVER;
 
-	if (!task) {
+	if (unlikely(!task)) {
 		scope->magic = MAGIC_NONE;
 		return;
 	}
@@ -62,34 +77,38 @@ void noria_scope_open_quietly_(struct noria_scope *storage, int64_t duration_ns,
 								  : NORIA_FOREVER;
 	}
 	open_in(task, scope, deadline_ns, flags, site);
-	if (duration_ns <= 0)
-		noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE);
+	if (unlikely(duration_ns <= 0))
+		noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE, NULL, NULL, NULL);
 }
 
 ssize_t noria_scope_close(struct noria_scope *storage, ssize_t result)
 {
-	struct scope *scope = from_public(storage);
+	struct scope *scope = scope_from_public(storage);
 	struct task *task;
 	int r;
 
-	if (scope->magic == MAGIC_NONE) {
+	if (unlikely(scope->magic == MAGIC_NONE)) {
 		scope->magic = 0;
 		return result;
 	}
 	task = noria_current();
-	if (!task)
+	if (unlikely(!task))
 		return -ENXIO;
 	r = noria_scope_refuse_close(scope, task);
-	if (r < 0)
+	if (unlikely(r < 0))
 		return r;
+	if (unlikely(scope->group))
+		return noria_refuse(-EINVAL,
+				    "task %s closes the group of %s:%d as a scope. Remedy: noria_group_close()",
+				    task->name, scope->site->file, scope->site->line);
 	task->scope = scope->parent;
-	noria_scope_leave(scope);
-	return noria_scope_verdict(scope, result);
+	scope_leave(scope);
+	return scope_verdict(scope, result);
 }
 
 void noria_scope_cleanup_(struct noria_scope *storage)
 {
-	struct scope *scope = from_public(storage);
+	struct scope *scope = scope_from_public(storage);
 
 	struct task *task = scope_is_open(scope) ? noria_current() : NULL;
 
@@ -97,22 +116,19 @@ void noria_scope_cleanup_(struct noria_scope *storage)
 		(void)noria_scope_close(storage, 0);
 }
 
-void noria_scope_cancel(struct noria_scope *storage)
+void noria_scope_cancel_at(struct noria_scope *storage, const char *reason, const struct noria_site *site)
 {
-	struct scope *scope = from_public(storage);
+	struct scope *scope = scope_from_public(storage);
 
 	if (scope_is_open(scope))
-		noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT);
-}
-
-enum noria_cause_kind noria_scope_cause(const struct noria_scope *storage)
-{
-	return from_public(storage)->cause;
+		noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT, noria_loop ? noria_loop->current : NULL, site,
+				      reason);
 }
 
 int noria_scope_set_deadline(struct noria_scope *storage, int64_t deadline_ns)
 {
-	struct scope *scope = from_public(storage);
+	struct scope *scope = scope_from_public(storage);
+	int r;
 
 	if (!scope_is_open(scope))
 		return noria_refuse(-EINVAL, "moving the deadline of a scope that is not open");
@@ -120,28 +136,31 @@ int noria_scope_set_deadline(struct noria_scope *storage, int64_t deadline_ns)
 		return noria_refuse(-EBUSY,
 				    "moving the deadline of the %s of %s:%d, which has been cancelled or has expired",
 				    scope->site->what, scope->site->file, scope->site->line);
+	r = scope->hard ? noria_scope_refuse_hard(deadline_ns, scope->site) : 0;
+	if (r < 0)
+		return r;
 	scope->deadline = deadline_ns;
 	noria_scope_refresh(scope);
-	noria_timer_clear(scope->task->loop, &scope->timer);
 	/* Operations in flight may carry the old deadline as a linked timeout; from now on the heap keeps the new one. */
-	if (deadline_ns != NORIA_FOREVER)
-		noria_timer_set(scope->task->loop, &scope->timer, deadline_ns);
+	noria_scope_arm_one(scope);
 	return 0;
 }
 
 int noria_scope_unshield(struct noria_scope *storage)
 {
-	struct scope *scope = from_public(storage);
+	struct scope *scope = scope_from_public(storage);
 
 	if (!scope_is_open(scope))
 		return noria_refuse(-EINVAL, "lifting the shield of a scope that is not open");
 	if (!scope->shield)
 		return 0;
-	scope->shield = false;
+	scope->shield = scope->hard = false;
 	noria_scope_refresh(scope);
 	noria_scope_arm(scope); /* for what is parked beneath already, with no limit from outside */
-	if (scope->parent && scope->parent->cancelled && !scope->cancelled)
+	if (scope->parent->cancelled && !scope->cancelled)
 		noria_scope_spread(scope);
+	if (scope->parent->pierced)
+		noria_scope_pierce(scope);
 	return 0;
 }
 
@@ -166,14 +185,23 @@ static void expire_by_real_clock(struct task *task)
 		noria_scope_expire(task->scope, noria_loop_clock(task->loop));
 }
 
+/* The checkpoint of a call that takes no time of its own. */
+static int look(struct task *task)
+{
+	int r;
+
+	expire_by_real_clock(task);
+	r = scope_checkpoint(task);
+	if (unlikely(r < 0))
+		noria_scope_told(task);
+	return r;
+}
+
 int noria_check(void)
 {
 	struct task *task = noria_current();
 
-	if (!task)
-		return -ENXIO;
-	expire_by_real_clock(task);
-	return scope_checkpoint(task);
+	return likely(task) ? look(task) : -ENXIO;
 }
 
 int noria_yield(void)
@@ -181,12 +209,13 @@ int noria_yield(void)
 	struct task *task = noria_current();
 	int r;
 
-	if (!task)
+	if (unlikely(!task))
 		return -ENXIO;
-	expire_by_real_clock(task);
-	r = scope_door(task);
-	if (r < 0)
+	r = look(task);
+	if (unlikely(r < 0)) {
+		noria_task_spend(task);
 		return r;
+	}
 	noria_task_yield(task);
 	return scope_checkpoint(task);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The switch as the rest of the runtime sees it: the machine's part, framed by what AddressSanitizer and
- * ThreadSanitizer must be told. Without sanitizers the frame is empty and the call is a tail call into assembly.
+ * Contexts as they begin and end. The first function on every stack is noria_context_start(); it returns to the machine's
+ * first frame, which goes on with the context that it is given, so that nothing is left on the stack that ended.
  */
 #include "task/context.h"
 
@@ -12,29 +12,67 @@
 
 #if NORIA_ASAN
 #include <sanitizer/asan_interface.h>
-#include <sanitizer/common_interface_defs.h>
 #endif
-#if NORIA_TSAN
-#include <sanitizer/tsan_interface.h>
+
+/* Between fibers, a function that ThreadSanitizer follows would enter on one and leave on another. */
+#if NORIA_TSAN && defined(__clang__)
+#define UNFOLLOWED __attribute__((disable_sanitizer_instrumentation))
+#elif NORIA_TSAN
+#define UNFOLLOWED __attribute__((no_sanitize_thread))
+#else
+#define UNFOLLOWED
 #endif
+
+struct context *noria_context_start(struct context *context);
+
+UNFOLLOWED struct context *noria_context_start(struct context *context)
+{
+	struct context *next;
+
+	context_arrived(context);
+	next = context->entry(context->arg);
+	context_departing(NULL, next);
+	return next;
+}
 
 #ifdef NORIA_CONTEXT_UCONTEXT
 
-static void machine_switch(struct context *from, struct context *to)
+static UNFOLLOWED void start_halves(unsigned high, unsigned low)
 {
-	int r = swapcontext(&from->ucontext, &to->ucontext);
+	struct context *next = noria_context_start((struct context *)((uintptr_t)high << 32 | low));
+
+	setcontext(&next->machine.ucontext);
+	noria_assert_failed("a context that was left for good is never resumed", __FILE__, __LINE__);
+}
+
+static void machine_make(struct context *context, void *low, size_t size)
+{
+	ucontext_t *ucontext = &context->machine.ucontext;
+	int r = getcontext(ucontext);
 
 	invariant(r == 0);
+	ucontext->uc_stack.ss_sp = low;
+	ucontext->uc_stack.ss_size = size;
+	ucontext->uc_link = NULL;
+	makecontext(ucontext, (void (*)(void))start_halves, 2, (unsigned)((uintptr_t)context >> 32),
+		    (unsigned)(uintptr_t)context);
 }
 
 #else
 
-void noria_machine_switch(void **from_sp, void *to_sp);
-void *noria_machine_make(void *top, void (*start)(void *), void *arg);
+_Static_assert(offsetof(struct machine, sp) == 0 && offsetof(struct machine, fp) == 8 &&
+		       offsetof(struct machine, base) == 16 && offsetof(struct machine, pc) == 24,
+	       "as the assembly has it");
+_Static_assert(offsetof(struct context, machine) == 0, "as the assembly has it");
 
-static inline void machine_switch(struct context *from, struct context *to)
+extern const char noria_machine_start[];
+
+static void machine_make(struct context *context, void *low, size_t size)
 {
-	noria_machine_switch(&from->sp, to->sp);
+	context->machine.sp = (void *)(((uintptr_t)low + size) & ~(uintptr_t)15);
+	context->machine.fp = NULL;
+	context->machine.base = context;
+	context->machine.pc = (void *)(uintptr_t)noria_machine_start;
 }
 
 #endif
@@ -42,73 +80,24 @@ static inline void machine_switch(struct context *from, struct context *to)
 const char *noria_context_sp(const struct context *context)
 {
 #if !defined(NORIA_CONTEXT_UCONTEXT)
-	return context->sp;
+	return context->machine.sp;
 #elif defined(__x86_64__)
-	return (const char *)context->ucontext.uc_mcontext.gregs[REG_RSP];
+	return (const char *)context->machine.ucontext.uc_mcontext.gregs[REG_RSP];
 #elif defined(__aarch64__)
-	return (const char *)context->ucontext.uc_mcontext.sp;
+	return (const char *)context->machine.ucontext.uc_mcontext.sp;
 #else
 	(void)context;
 	return NULL;
 #endif
 }
 
-/* Told on arrival: we run on this stack now. */
-static inline void arrived(struct context *context)
-{
-#if NORIA_ASAN
-	__sanitizer_finish_switch_fiber(context->fake_stack, NULL, NULL);
-#else
-	(void)context;
-#endif
-}
-
-/* Told before: we go to that stack. A context that is left for good gives its fake stack back. */
-static inline void departing(struct context *from, struct context *to, int for_good)
-{
-#if NORIA_ASAN
-	__sanitizer_start_switch_fiber(for_good ? NULL : &from->fake_stack, to->stack_low, to->stack_size);
-#endif
-#if NORIA_TSAN
-	__tsan_switch_to_fiber(to->fiber, 0);
-#endif
-	(void)from, (void)to, (void)for_good;
-}
-
-static void start(void *arg)
-{
-	struct context *context = arg;
-
-	arrived(context);
-	context->entry(context->arg);
-	noria_assert_failed("a context's entry never returns", __FILE__, __LINE__);
-}
-
-#ifdef NORIA_CONTEXT_UCONTEXT
-static void start_halves(unsigned high, unsigned low)
-{
-	start((void *)((uintptr_t)high << 32 | low));
-}
-#endif
-
-void noria_context_make(struct context *context, void *low, size_t size, void (*entry)(void *), void *arg)
+void noria_context_make(struct context *context, void *low, size_t size, struct context *(*entry)(void *), void *arg)
 {
 	context->entry = entry;
 	context->arg = arg;
-#ifdef NORIA_CONTEXT_UCONTEXT
-	int r = getcontext(&context->ucontext);
-
-	invariant(r == 0);
-	context->ucontext.uc_stack.ss_sp = low;
-	context->ucontext.uc_stack.ss_size = size;
-	context->ucontext.uc_link = NULL;
-	makecontext(&context->ucontext, (void (*)(void))start_halves, 2, (unsigned)((uintptr_t)context >> 32),
-		    (unsigned)(uintptr_t)context);
-#else
-	context->sp = noria_machine_make((char *)low + size, start, context);
-#endif
+	machine_make(context, low, size);
 #if NORIA_ASAN
-	__asan_unpoison_memory_region(low, size); /* frames of a former task that never returned */
+	__asan_unpoison_memory_region(low, size); /* frames of a former context that never returned */
 	context->fake_stack = NULL;
 	context->stack_low = low;
 	context->stack_size = size;
@@ -136,24 +125,18 @@ void noria_context_adopt(struct context *context)
 #endif
 }
 
-void noria_context_switch(struct context *from, struct context *to)
-{
-	departing(from, to, 0);
-	machine_switch(from, to);
-	arrived(from);
-}
-
-_Noreturn void noria_context_leave(struct context *from, struct context *to)
-{
-	departing(from, to, 1);
-	machine_switch(from, to);
-	noria_assert_failed("a context that was left for good is never resumed", __FILE__, __LINE__);
-}
+#if NORIA_TSAN
+/* The fiber of a context that was done before it left: nobody can destroy the fiber that runs. */
+__thread void *noria_context_left;
+#endif
 
 void noria_context_done(struct context *context)
 {
 #if NORIA_TSAN
-	__tsan_destroy_fiber(context->fiber);
+	if (context->fiber == __tsan_get_current_fiber())
+		noria_context_left = context->fiber;
+	else
+		__tsan_destroy_fiber(context->fiber);
 #else
 	(void)context;
 #endif

@@ -179,6 +179,14 @@ static void grow_if_crowded(struct loop *loop)
 		ring->class->grow(ring);
 }
 
+/* Nothing that is under way can make a task ready. */
+static bool is_stuck(const struct loop *loop)
+{
+	const struct heap_node *first = heap_first(&loop->timers);
+
+	return loop->in_flight == 0 && loop->external == 0 && (!first || first->key == NORIA_FOREVER);
+}
+
 static void turn(struct loop *loop)
 {
 	bool sleep;
@@ -195,6 +203,8 @@ static void turn(struct loop *loop)
 		atomic_store(&loop->asleep, true);
 		sleep = !has_work(loop);
 	}
+	if (unlikely(sleep && is_stuck(loop)))
+		sleep = !loop->on_stuck(loop);
 	if (sleep || ring_pending(loop->ring) > 0 || ring_needs_enter(loop->ring))
 		enter(loop, sleep);
 	atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);

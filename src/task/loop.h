@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bridge;
 struct buffers;
 struct drain;
 struct executor;
@@ -48,7 +49,6 @@ struct loop {
 	struct task *current; /* NULL on the hub */
 	struct fifo ready;
 	unsigned budget; /* switches left in this turn */
-	struct task *dead;
 	struct context hub;
 	struct inspection *inspection; /* set while a parked task is resumed only to be asked */
 
@@ -76,6 +76,10 @@ struct loop {
 	unsigned signals_handled; /* of these, by on_signal */
 	void (*on_signal)(struct loop *loop);
 
+	size_t external; /* tasks parked on waits that something outside their runtime may complete */
+	/* Asked before a sleep from which nothing that is known of can wake a task: true if there is to be none. */
+	bool (*on_stuck)(struct loop *loop);
+
 	struct stack_pool stacks;
 	size_t stack_size, tasks_alive, tasks_max;
 	uint64_t last_task_id;
@@ -90,6 +94,9 @@ struct loop {
 	/* made on first use by the floors above, freed by noria_run() */
 	struct executor *executor;
 	struct buffers *buffers;
+	struct bridge *bridge; /* by which other threads reach it, as long as it is there */
+
+	uint64_t selects; /* selects so far */
 };
 
 /* The loop of this thread, or NULL. */

@@ -3,6 +3,9 @@
  * Slabs of stacks. Guards are installed when a stack is first used and stay. With MADV_GUARD_INSTALL they are marks in
  * the page table and the whole slab remains one mapping (neighbouring slabs even merge), so that a million tasks do
  * not run into vm.max_map_count; with mprotect each guard splits its mapping.
+ *
+ * The first use of a stack costs a page fault and a guard, several times what the task on it does. So free slabs are kept
+ * as they are, for as long as neither the kernel wants their pages nor this process their room.
  */
 #include "task/stack.h"
 
@@ -25,19 +28,17 @@ struct slab {
 	unsigned count, used;
 	unsigned fresh;      /* stacks from here on were never used: no guard yet */
 	unsigned free_count; /* how many of the free indices below count */
+	bool offered;        /* its pages, to the kernel */
 	struct {
 		unsigned free_index;  /* by position: a stack of free stacks */
 		unsigned valgrind_id; /* by index */
 	} slots[];
 };
 
+/* STACK_SIZES or more: too large. */
 static int size_class(size_t size)
 {
-	int log2 = STACK_MIN_LOG2;
-
-	while (log2 <= STACK_MAX_LOG2 && ((size_t)1 << log2) < size)
-		log2++;
-	return log2 - STACK_MIN_LOG2;
+	return size <= (size_t)1 << STACK_MIN_LOG2 ? 0 : 64 - STACK_MIN_LOG2 - __builtin_clzl(size - 1);
 }
 
 void noria_stack_pool_init(struct stack_pool *pool, bool guard_advice)
@@ -46,6 +47,7 @@ void noria_stack_pool_init(struct stack_pool *pool, bool guard_advice)
 	for (int i = 0; i < STACK_SIZES; i++) {
 		list_init(&pool->partial[i]);
 		list_init(&pool->full[i]);
+		list_init(&pool->reserve[i]);
 	}
 	pool->guard_advice = guard_advice;
 }
@@ -82,19 +84,41 @@ static void slab_free(struct slab *slab)
 	free(slab);
 }
 
+static struct slab *first_slab(const struct list *slabs)
+{
+	return list_empty(slabs) ? NULL : list_entry(slabs->next, struct slab, node);
+}
+
+/* Returns whether there was any. */
+static bool free_slabs(struct list *slabs)
+{
+	bool any = !list_empty(slabs);
+	struct slab *slab;
+
+	while ((slab = first_slab(slabs))) {
+		invariant(slab->used == 0);
+		list_remove(&slab->node);
+		slab_free(slab);
+	}
+	return any;
+}
+
+static bool free_reserves(struct stack_pool *pool)
+{
+	bool any = false;
+
+	for (int i = 0; i < STACK_SIZES; i++)
+		any |= free_slabs(&pool->reserve[i]);
+	return any;
+}
+
 void noria_stack_pool_done(struct stack_pool *pool)
 {
 	for (int i = 0; i < STACK_SIZES; i++) {
-		struct list *node;
-
 		invariant(list_empty(&pool->full[i]));
-		while ((node = list_pop_front(&pool->partial[i]))) {
-			struct slab *slab = list_entry(node, struct slab, node);
-
-			invariant(slab->used == 0);
-			slab_free(slab);
-		}
+		free_slabs(&pool->partial[i]); /* one whose guards could not be had */
 	}
+	free_reserves(pool);
 }
 
 static int guard(struct stack_pool *pool, char *memory)
@@ -124,6 +148,35 @@ static int slab_prepare_fresh(struct stack_pool *pool, struct slab *slab)
 	return 0;
 }
 
+/* A slab with a stack that is free and guarded, where there was none: of the reserve, or new. */
+static int make_stack(struct stack_pool *pool, int class)
+{
+	struct slab *slab = first_slab(&pool->partial[class]);
+
+	if (!slab) {
+		slab = first_slab(&pool->reserve[class]);
+		if (!slab)
+			slab = slab_new((size_t)1 << (class + STACK_MIN_LOG2));
+		if (!slab)
+			return noria_refuse(-ENOMEM,
+					    "no memory for task stacks (%s). Remedy: more memory or address space "
+					    "(`ulimit -v`, vm.overcommit_memory), or smaller stacks",
+					    strerror(errno));
+		slab->offered = false;
+		list_remove(&slab->node);
+		list_push_front(&pool->partial[class], &slab->node);
+	}
+	return slab->free_count > 0 ? 0 : slab_prepare_fresh(pool, slab);
+}
+
+/* What is kept in reserve may be what is missing now: memory, address space, mappings. */
+static __attribute__((noinline)) int make_stack_somehow(struct stack_pool *pool, int class)
+{
+	int r = make_stack(pool, class);
+
+	return r < 0 && free_reserves(pool) ? make_stack(pool, class) : r;
+}
+
 int noria_stack_get(struct stack_pool *pool, size_t size, struct stack *ret_stack)
 {
 	int class = size_class(size), r;
@@ -132,24 +185,14 @@ int noria_stack_get(struct stack_pool *pool, size_t size, struct stack *ret_stac
 	if (unlikely(class >= STACK_SIZES))
 		return noria_refuse(-EINVAL, "a stack of %zu bytes is too large: the limit is %zu", size,
 				    (size_t)1 << STACK_MAX_LOG2);
-	if (unlikely(list_empty(&pool->partial[class]))) {
-		slab = slab_new((size_t)1 << (class + STACK_MIN_LOG2));
-		if (!slab)
-			return noria_refuse(-ENOMEM,
-					    "no memory for task stacks (%s). Remedy: more memory or address space "
-					    "(`ulimit -v`, vm.overcommit_memory), or smaller stacks",
-					    strerror(errno));
-		list_push_front(&pool->partial[class], &slab->node);
-		pool->empty[class]++;
-	}
-	slab = list_entry(pool->partial[class].next, struct slab, node);
-	if (slab->free_count == 0) {
-		r = slab_prepare_fresh(pool, slab);
+	slab = first_slab(&pool->partial[class]);
+	if (unlikely(!slab || slab->free_count == 0)) {
+		r = make_stack_somehow(pool, class);
 		if (r < 0)
 			return r;
+		slab = first_slab(&pool->partial[class]);
 	}
-	if (slab->used++ == 0)
-		pool->empty[class]--;
+	slab->used++;
 	ret_stack->slab = slab;
 	ret_stack->index = slab->slots[--slab->free_count].free_index;
 	ret_stack->low = slab->memory + ret_stack->index * (slab->stack_size + STACK_GUARD) + STACK_GUARD;
@@ -159,6 +202,27 @@ int noria_stack_get(struct stack_pool *pool, size_t size, struct stack *ret_stac
 		list_push_back(&pool->full[class], &slab->node);
 	}
 	return 0;
+}
+
+/*
+ * Into the reserve. The caller may stand on a stack of it, so that it stays as it is until the next comes. Where each guard
+ * costs a mapping, of which a process has few, one slab is reserve enough.
+ */
+static void keep(struct stack_pool *pool, struct slab *slab, int class)
+{
+	struct slab *before = first_slab(&pool->reserve[class]);
+
+	list_remove(&slab->node);
+	list_push_front(&pool->reserve[class], &slab->node);
+	if (!before || before->offered)
+		return;
+	if (pool->guard_advice) {
+		madvise(before->memory, before->bytes, MADV_FREE);
+		before->offered = true;
+	} else {
+		list_remove(&before->node);
+		slab_free(before);
+	}
 }
 
 void noria_stack_put(struct stack_pool *pool, const struct stack *stack)
@@ -171,12 +235,6 @@ void noria_stack_put(struct stack_pool *pool, const struct stack *stack)
 		list_push_front(&pool->partial[class], &slab->node);
 	}
 	slab->slots[slab->free_count++].free_index = stack->index;
-	if (slab->used > 0)
-		return;
-	if (pool->empty[class] > 0) { /* one wholly free slab is enough in reserve */
-		list_remove(&slab->node);
-		slab_free(slab);
-	} else {
-		pool->empty[class]++;
-	}
+	if (slab->used == 0)
+		keep(pool, slab, class);
 }

@@ -2,7 +2,8 @@
 /*
  * Stacks, from slabs. A slab is one mapping that holds many stacks of one size, each above a guard region; only touched
  * pages cost memory. Taking and giving back a stack is a few instructions, the last one given back is taken first
- * (it is hot), and a slab that is wholly free is unmapped, but for one of each size.
+ * (it is hot). A slab that is wholly free stays for the next, guards and all, and its pages are offered to the kernel, which
+ * takes them when memory is short: what comes in bursts shall not pay for its page faults each time.
  */
 #ifndef NORIA_TASK_STACK_H
 #define NORIA_TASK_STACK_H
@@ -32,8 +33,8 @@ struct stack {
 struct stack_pool {
 	struct list partial[STACK_SIZES]; /* slabs with a free stack */
 	struct list full[STACK_SIZES];
-	unsigned empty[STACK_SIZES]; /* wholly free slabs among the partial ones */
-	bool guard_advice;           /* MADV_GUARD_INSTALL works here */
+	struct list reserve[STACK_SIZES]; /* wholly free slabs; their pages are the kernel's if it needs them */
+	bool guard_advice;                /* MADV_GUARD_INSTALL works here */
 };
 
 void noria_stack_pool_init(struct stack_pool *pool, bool guard_advice);
@@ -42,6 +43,7 @@ void noria_stack_pool_done(struct stack_pool *pool);
 
 /* `size` is rounded up to a power of two. Returns 0, -EINVAL (too large) or -ENOMEM, with noria_message(). */
 int noria_stack_get(struct stack_pool *pool, size_t size, struct stack *ret_stack);
+/* A task can give back the stack on which it stands: it stays mapped and as it is until the next call. */
 void noria_stack_put(struct stack_pool *pool, const struct stack *stack);
 
 #endif

@@ -2,7 +2,7 @@
 /*
  * A task's life: made on a stack from the pool, started, parked and resumed, buried. A task that stops switches
  * directly to the next ready one while the turn's budget lasts, and to the hub (the loop, on the thread's own stack)
- * when it is spent or nobody is ready. One that ends goes to the hub, which can free the stack it stood on.
+ * when it is spent or nobody is ready. So does one that ends, and gives back the stack on which it stands as its last act.
  */
 #include "task/task.h"
 
@@ -15,22 +15,48 @@
 #include <execinfo.h>
 #include <string.h>
 
-static const unsigned char next_states[] = {
-#define X(state, next) [TASK_##state] = (next),
+/* Which states may come before: for a `state` known at compile time, a constant. */
+static inline __attribute__((always_inline)) unsigned states_before(enum task_state state)
+{
+	unsigned states = 0;
+
+#define X(before, next) states |= ((unsigned)(next) >> state & 1) << TASK_##before;
 	TASK_STATES(X)
 #undef X
-};
+	return states;
+}
 
-static inline void move(struct task *task, enum task_state state)
+static inline __attribute__((always_inline)) void move(struct task *task, enum task_state state)
 {
-	invariant(next_states[task->state] >> state & 1);
+	invariant(states_before(state) >> task->state & 1);
 	task->state = state;
 }
 
-static void resumed(struct task *task)
+/*
+ * Where many tasks take turns, none is in the cache when its turn comes: begin to fetch the frames of the next, whose record
+ * is here by now, and the record of the one after it.
+ */
+static inline void fetch_next(const struct fifo_node *next)
 {
-	task->loop->current = task;
-	move(task, TASK_RUNNING);
+	if (!next)
+		return;
+	context_prefetch(&container_of(next, struct task, ready)->context);
+	for (int line = 0; next->next && line < 3; line++)
+		__builtin_prefetch((const char *)next->next + 64 * line);
+}
+
+/* Whom the loop goes on with: the first that is ready, while the turn's budget lasts, or the hub. */
+static inline struct context *next_context(struct loop *loop)
+{
+	struct fifo_node *node = likely(loop->budget > 0) ? fifo_pop(&loop->ready) : NULL;
+
+	loop->current = node ? container_of(node, struct task, ready) : NULL;
+	if (!node)
+		return &loop->hub;
+	loop->budget--;
+	fetch_next(node->next);
+	move(loop->current, TASK_RUNNING);
+	return &loop->current->context;
 }
 
 /* What unwinding may need on the stack of the task that is asked; one that has less is not asked. */
@@ -50,29 +76,18 @@ static inline void answer_inspections(struct task *task)
 
 	while (unlikely(loop->inspection)) {
 		loop->inspection->count = backtrace(loop->inspection->frames, loop->inspection->max);
-		noria_context_switch(&task->context, &loop->hub);
+		context_switch(&task->context, &loop->hub);
 	}
 }
 
 /* Off this task, to the next. Returns when it is resumed. */
-static void switch_away(struct task *task)
+static inline void switch_away(struct task *task)
 {
-	struct loop *loop = task->loop;
-	struct fifo_node *node = loop->budget > 0 ? fifo_pop(&loop->ready) : NULL;
-	struct context *to = &loop->hub;
+	struct context *to = next_context(task->loop);
 
-	if (node) {
-		struct task *next = container_of(node, struct task, ready);
-
-		loop->budget--;
-		resumed(next);
-		if (next == task)
-			return;
-		to = &next->context;
-	} else {
-		loop->current = NULL;
-	}
-	noria_context_switch(&task->context, to);
+	if (to == &task->context)
+		return;
+	context_switch(&task->context, to);
 	answer_inspections(task);
 }
 
@@ -85,7 +100,7 @@ int noria_task_backtrace(struct task *task, void **frames, int max)
 	if (!task->has_run || noria_context_sp(&task->context) < task->stack.low + INSPECTION_ROOM)
 		return 0;
 	loop->inspection = &inspection;
-	noria_context_switch(&loop->hub, &task->context);
+	context_switch(&loop->hub, &task->context);
 	loop->inspection = NULL;
 	return inspection.count;
 }
@@ -128,7 +143,19 @@ static _Noreturn void returned_in_child(const struct task *task)
 	noria_assert_failed(noria_message(), __FILE__, __LINE__);
 }
 
-static void task_main(void *arg)
+/* Its stack goes back to the pool, and stays mapped until it is taken again: the task leaves it before. */
+static void bury(struct task *task)
+{
+	struct loop *loop = task->loop;
+	struct stack stack = task->stack;
+
+	list_remove(&task->all);
+	noria_context_done(&task->context);
+	noria_stack_put(&loop->stacks, &stack);
+	loop->tasks_alive--;
+}
+
+static struct context *task_main(void *arg)
 {
 	struct task *task = arg;
 	struct loop *loop = task->loop;
@@ -148,9 +175,8 @@ static void task_main(void *arg)
 	}
 	task->on_end(task);
 	move(task, TASK_ENDED);
-	loop->current = NULL;
-	loop->dead = task;
-	noria_context_leave(&task->context, &loop->hub);
+	bury(task);
+	return next_context(loop);
 }
 
 /* Objects of neighbouring stacks are spread over cache lines; at the same offset they would evict one another. */
@@ -176,7 +202,7 @@ int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec
 		return r;
 	top = stack.low + stack.size - colour(&stack);
 	task = (struct task *)(((uintptr_t)top - object_size - 15 - spec->extra - 63) & ~(uintptr_t)63);
-	memset(task, 0, object_size);
+	memset(task, 0, sizeof *task); /* the rest is for the floor above to fill */
 	task->loop = loop;
 	task->fn = spec->fn;
 	task->arg = spec->arg;
@@ -222,35 +248,15 @@ void noria_task_spend(struct task *task)
 		noria_task_yield(task);
 }
 
-void noria_task_bury(struct task *task)
-{
-	struct loop *loop = task->loop;
-	struct stack stack = task->stack;
-
-	invariant(task->state == TASK_ENDED);
-	list_remove(&task->all);
-	noria_context_done(&task->context);
-	noria_stack_put(&loop->stacks, &stack);
-	loop->tasks_alive--;
-}
-
 /* On the hub: run ready tasks until there are none, or the budget is spent. */
 void noria_loop_run_ready(struct loop *loop)
 {
-	struct fifo_node *node;
+	struct context *first;
 
 	loop->budget = LOOP_BUDGET;
-	while (loop->budget > 0 && (node = fifo_pop(&loop->ready))) {
-		struct task *task = container_of(node, struct task, ready);
-
-		loop->budget--;
-		resumed(task);
-		noria_context_switch(&loop->hub, &task->context);
-		if (loop->dead) {
-			noria_task_bury(loop->dead);
-			loop->dead = NULL;
-		}
-	}
+	first = next_context(loop);
+	if (first != &loop->hub)
+		context_switch(&loop->hub, first);
 }
 
 void noria_wait_init(struct wait *wait, const struct wait_class *class)
@@ -261,12 +267,15 @@ void noria_wait_init(struct wait *wait, const struct wait_class *class)
 void noria_wait_park(struct wait *wait)
 {
 	struct task *task = wait->task;
+	bool external = wait->class->external;
 
 	invariant(task->state == TASK_RUNNING);
 	if (wait->done)
 		return;
 	task->wait = wait;
+	task->loop->external += external;
 	noria_task_park(task);
+	task->loop->external -= external;
 	task->wait = NULL;
 	invariant(wait->done);
 }

@@ -15,6 +15,7 @@
 
 struct loop;
 struct scope;
+struct values;
 struct wait;
 
 /* X(state, what may follow) */
@@ -55,10 +56,12 @@ struct task {
 	uint64_t id;
 	struct list all; /* link in loop->tasks */
 	struct stack stack;
-	size_t progress; /* bytes moved by its last whole transfer */
+	unsigned turned_away; /* times it was told -ECANCELED since it was last not cancelled: floor 3's */
+	size_t progress;      /* bytes moved by its last whole transfer */
 	int result;
 	enum task_state state;
 	bool has_run;
+	struct values *values; /* its context values, NULL: none; floor 3's */
 };
 
 struct task_spec {
@@ -72,8 +75,8 @@ struct task_spec {
 };
 
 /*
- * Make a task with an object of `object_size` bytes around it, whose first member is the task; it does not run until
- * noria_task_start(). Returns 0, -ENOMEM, -EAGAIN (limit of tasks) or -EINVAL, with noria_message().
+ * Make a task with an object of `object_size` bytes around it, whose first member is the task, the only one that is
+ * filled; it does not run until noria_task_start(). Returns 0, -ENOMEM, -EAGAIN (limit of tasks) or -EINVAL, with noria_message().
  */
 int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec *spec, struct task **ret_task);
 
@@ -91,8 +94,6 @@ void noria_task_yield(struct task *task);
 void noria_task_park(struct task *task);
 /* Called on the hub: where a task is that does not run. Fills up to `max` return addresses, returns how many. */
 int noria_task_backtrace(struct task *task, void **frames, int max);
-/* Called on the hub: free the stack of a task that has ended. */
-void noria_task_bury(struct task *task);
 /*
  * The running task did something that cost no switch: count it, and yield when the turn's budget is spent, so that a
  * task whose operations always complete at once cannot starve the others.

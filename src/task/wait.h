@@ -19,6 +19,8 @@ struct wait;
 struct wait_class {
 	void (*abandon)(struct wait *wait);
 	void (*describe)(const struct wait *wait, char *text, size_t size);
+	bool external; /* it may be completed from outside the runtime's tasks */
+	bool lasting;  /* it may be meant to last until a signal ends the run */
 };
 
 struct wait {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What tasks cost: nanoseconds for a switch, a yield, a spawned and joined task, a scope, a time limit around a send that
- * completes at once, and a sleep among many sleepers. Several rounds of each; the median is printed, with the least and
- * the most. `bench_task [--json] [--rounds N]`.
+ * What tasks cost: nanoseconds for a switch, a yield, a spawned and joined task, a scope, a cancel, a time limit around a
+ * send that completes at once, and a sleep among many sleepers. Several rounds of each; the median is printed, with the
+ * least and the most. `bench_task [--json] [--rounds N] [--only NAME]`.
  */
-#include "bench.h"
+#include "rows.h"
 #include "task/context.h"
 
+#include <errno.h>
 #include <noria/noria.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,21 +15,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ROUNDS_MAX = 101, COUNT = 200000, SLEEPERS = 100000, STACK = 64 * 1024 };
+enum { ROUNDS_MAX = 101, COUNT = ROW_COUNT, SLEEPERS = 100000, STACK = 64 * 1024 };
 
-static void must(int r, const char *what)
-{
-	if (r < 0)
-		bench_die(what, r);
-}
+static uint64_t not_counted_ns; /* of a round: what it took to prepare */
 
 static struct context hub, partner;
 
-static void bounce(void *arg)
+static struct context *bounce(void *arg)
 {
 	(void)arg;
-	for (;;)
-		noria_context_switch(&partner, &hub);
+	for (int i = 0; i < COUNT / 2; i++)
+		context_switch(&partner, &hub);
+	return &hub;
 }
 
 /* Outside a runtime: the machine's switch alone, one way. */
@@ -41,16 +39,27 @@ static void measure_switch(void)
 	noria_context_adopt(&hub);
 	noria_context_make(&partner, stack, STACK, bounce, NULL);
 	for (int i = 0; i < COUNT / 2; i++)
-		noria_context_switch(&hub, &partner);
+		context_switch(&hub, &partner);
 	noria_context_done(&partner);
 	free(stack);
 }
 
+static void yield_times(int count)
+{
+	for (int i = 0; i < count; i++)
+		must(noria_yield(), "yield");
+}
+
+/* One task alone: nobody is switched to. */
+static void measure_yield_alone(void)
+{
+	yield_times(COUNT);
+}
+
 static int yield_often(void *arg)
 {
-	for (int i = 0; i < COUNT / 2; i++)
-		must(noria_yield(), "yield");
 	(void)arg;
+	yield_times(COUNT / 2);
 	return 0;
 }
 
@@ -105,6 +114,44 @@ static void measure_scope(void)
 	}
 }
 
+static int sleep_for_ever(void *arg)
+{
+	(void)arg;
+	return noria_sleep(NORIA_FOREVER) == -ECANCELED ? 0 : -EIO;
+}
+
+/* From the cancel of a scope to the end of the last of the parked tasks beneath it; making them is not counted. */
+static void measure_cancel(int tasks)
+{
+	for (int done = 0; done < SLEEPERS; done += tasks) {
+		struct noria_group group;
+		uint64_t start = bench_now_ns();
+
+		must(noria_group_open(&group), "group");
+		for (int i = 0; i < tasks; i++)
+			must(noria_spawn(&group, sleep_for_ever, NULL), "spawn");
+		must(noria_yield(), "yield");
+		not_counted_ns += bench_now_ns() - start;
+		noria_group_cancel(&group);
+		must(noria_group_close(&group, 0), "close");
+	}
+}
+
+static void measure_cancel_10(void)
+{
+	measure_cancel(10);
+}
+
+static void measure_cancel_1000(void)
+{
+	measure_cancel(1000);
+}
+
+static void measure_cancel_100000(void)
+{
+	measure_cancel(100000);
+}
+
 static int pair[2];
 
 /* Of no bytes, so that what is measured is not the kernel's copying. */
@@ -143,10 +190,14 @@ static const struct {
 	int count;
 } table[] = {
 	{"switch", "context switch, one way", measure_switch, COUNT},
+	{"yield_alone", "noria_yield(), one task alone", measure_yield_alone, COUNT},
 	{"yield", "noria_yield() between two tasks", measure_yield, COUNT},
 	{"spawn", "spawn and end an empty task, group open", measure_spawn, COUNT},
 	{"group", "group: open, spawn one, close", measure_group, COUNT},
 	{"scope", "scope: open, close", measure_scope, COUNT},
+	{"cancel_10", "cancel and end, 10 tasks in a scope, per task", measure_cancel_10, SLEEPERS},
+	{"cancel_1000", "cancel and end, 1,000 tasks", measure_cancel_1000, SLEEPERS},
+	{"cancel_100000", "cancel and end, 100,000 tasks", measure_cancel_100000, SLEEPERS},
 	{"send", "noria_send() of no bytes, which completes at once", measure_send, COUNT},
 	{"send_within", "the same inside noria_within()", measure_send_within, COUNT},
 	{"sleep", "spawn, sleep and end, 100,000 at once", measure_sleepers, SLEEPERS},
@@ -156,6 +207,12 @@ enum { MEASURES = sizeof table / sizeof table[0] };
 
 static double results[MEASURES][ROUNDS_MAX];
 static int rounds = 7;
+static const char *only; /* the one row asked for */
+
+static bool skipped(int row)
+{
+	return only && strcmp(only, table[row].name) != 0;
+}
 
 static int compare(const void *a, const void *b)
 {
@@ -173,8 +230,12 @@ static int root(void *arg)
 		for (int i = 0; i < MEASURES; i++) {
 			uint64_t start = bench_now_ns();
 
+			if (skipped(i))
+				continue;
+			not_counted_ns = 0;
 			table[i].run();
-			results[i][round ? round - 1 : 0] = (double)(bench_now_ns() - start) / table[i].count;
+			results[i][round ? round - 1 : 0] =
+				(double)(bench_now_ns() - start - not_counted_ns) / table[i].count;
 		}
 	close(pair[0]);
 	close(pair[1]);
@@ -183,18 +244,23 @@ static int root(void *arg)
 
 static void print(bool json)
 {
+	const char *separator = "{";
+
 	for (int i = 0; i < MEASURES; i++) {
 		double *r = results[i];
 
+		if (skipped(i))
+			continue;
 		qsort(r, (size_t)rounds, sizeof *r, compare);
 		if (json)
-			printf("%s\"%s\": {\"median_ns\": %.1f, \"least_ns\": %.1f, \"most_ns\": %.1f}", i ? ", " : "{",
+			printf("%s\"%s\": {\"median_ns\": %.1f, \"least_ns\": %.1f, \"most_ns\": %.1f}", separator,
 			       table[i].name, r[rounds / 2], r[0], r[rounds - 1]);
 		else
 			printf("%-50s %9.1f ns  (%.1f to %.1f)\n", table[i].what, r[rounds / 2], r[0], r[rounds - 1]);
+		separator = ", ";
 	}
 	if (json)
-		printf(", \"rounds\": %d}\n", rounds);
+		printf("%s\"rounds\": %d}\n", separator, rounds);
 }
 
 int main(int argc, char **argv)
@@ -206,8 +272,10 @@ int main(int argc, char **argv)
 			json = true;
 		else if (strcmp(argv[i], "--rounds") == 0 && i + 1 < argc)
 			rounds = (int)bench_parse_number("--rounds", argv[++i], 1, ROUNDS_MAX);
+		else if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+			only = argv[++i];
 		else
-			bench_usage("the options are --json and --rounds N");
+			bench_usage("the options are --json, --rounds N and --only NAME");
 	}
 	must(noria_run(NULL, root, NULL), noria_message());
 	print(json);

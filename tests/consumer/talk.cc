@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// talk.c as C++: descriptors that close themselves, a group on the stack of a task.
+// talk.c as C++: descriptors that close themselves, a group on the stack of a task, a context value.
 
 #include <array>
 #include <cerrno>
@@ -13,6 +13,8 @@
 
 namespace
 {
+
+NORIA_KEY_STATIC(question_key, const std::string *);
 
 class Pair
 {
@@ -59,7 +61,7 @@ int answer(void *arg)
 
 int ask(int fd)
 {
-	const std::string question = "what turns, and is turned by what it lifts?";
+	const std::string &question = *noria_value_get(&question_key);
 	std::string reply(question.size(), '\0');
 
 	noria_try(noria_send_all(fd, question.data(), question.size(), 0));
@@ -71,6 +73,7 @@ int ask(int fd)
 
 int talk(void *)
 {
+	const std::string question = "what turns, and is turned by what it lifts?";
 	Pair pair;
 	noria_group group;
 
@@ -79,7 +82,7 @@ int talk(void *)
 	noria_try(noria_group_open(&group));
 	int result = noria_spawn(&group, answer, &pair[1]);
 	if (result == 0)
-		result = ask(pair[0]);
+		result = noria_with_value(&question_key, &question, ask(pair[0]));
 	shutdown(pair[0], SHUT_WR);
 	return noria_group_close(&group, result);
 }

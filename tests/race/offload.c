@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Offloaded calls of several runtimes, and cancels that race with their completion. A call either ran, and then its
- * result was delivered, or never ran, and then its argument was not touched. `offload [seed]`.
+ * result was delivered, or never ran, and then its argument was not touched. It sees its own caller's context values, while
+ * tasks that share them come and go. `offload [seed]`.
  */
 #include "race.h"
 
@@ -9,8 +10,12 @@
 
 enum { THREADS = 4, TASKS = 12, CALLS = RACE_SANITIZED ? 60 : 400 };
 
+NORIA_KEY_STATIC(shared, int);
+NORIA_KEY_STATIC(number, int);
+
 struct call {
 	unsigned pause_us;
+	int number;
 	int ran;
 };
 
@@ -22,6 +27,7 @@ static int work(void *arg)
 	if (call->pause_us > 0)
 		nanosleep(&pause, NULL);
 	(void)noria_offload_cancelled();
+	CHECK(noria_value_get(&number) == call->number && noria_value_get(&shared) == 7);
 	call->ran = 1;
 	return 1000 + (int)call->pause_us;
 }
@@ -31,9 +37,10 @@ static int caller(void *arg)
 	uint64_t seed = *(uint64_t *)arg;
 
 	for (int i = 0; i < CALLS; i++) {
-		struct call call = {.pause_us = race_below(&seed, 4) ? 0 : race_below(&seed, 60)};
+		struct call call = {.pause_us = race_below(&seed, 4) ? 0 : race_below(&seed, 60),
+				    .number = (int)race_below(&seed, 3)};
 		int64_t limit = race_below(&seed, 3) ? noria_usec(race_below(&seed, 120)) : NORIA_FOREVER;
-		int r = noria_within(limit, noria_offload(work, &call));
+		int r = noria_with_value(&number, call.number, noria_within(limit, noria_offload(work, &call)));
 
 		if (r == -ETIMEDOUT)
 			CHECK(!call.ran);
@@ -48,6 +55,7 @@ static int root(void *arg)
 	struct noria_group group;
 	uint64_t *seed = arg;
 
+	CHECK(noria_value_set(&shared, 7) == 0);
 	CHECK(noria_group_open(&group) == 0);
 	for (int i = 0; i < TASKS; i++) {
 		uint64_t own = race_random(seed);

@@ -52,7 +52,7 @@ static void describe(const struct wait *wait, char *text, size_t size)
 	snprintf(text, size, "waits for posted work");
 }
 
-static const struct wait_class class = {.describe = describe};
+static const struct wait_class class = {.describe = describe, .external = true};
 
 static void *post_from_all(void *arg)
 {

@@ -233,7 +233,7 @@ RULE(G13, a_cancel_after_the_close_does_nothing)
 	EXPECT(noria_scope_close(&scope, 0) == 0);
 	noria_scope_cancel(&scope);
 	EXPECT(noria_check() == 0);
-	EXPECT(noria_scope_cause(&scope) == NORIA_CAUSE_NONE);
+	EXPECT(noria_scope_cause(&scope, NULL) == NORIA_CAUSE_NONE);
 	return 0;
 }
 

@@ -232,9 +232,10 @@ RULE(G04, an_error_of_the_body_cancels_the_children)
 	return 0;
 }
 
-/* G04: after a child's failure the body's own error is a further failure, told to the handler as the body's. */
+/* G04: after a child's failure the body's own error is a further failure, under the place where the group was opened. */
 RULE(G04, an_error_of_the_body_joins_the_failures)
 {
+	const struct noria_failure *body;
 	struct noria_group group;
 	struct failer bad = {NULL, -EIO};
 	int line;
@@ -244,15 +245,18 @@ RULE(G04, an_error_of_the_body_joins_the_failures)
 	MUST(noria_spawn(&group, failer, &bad) == 0);
 	EXPECT(noria_sleep(NORIA_FOREVER) == -ECANCELED);
 	EXPECT(noria_group_close(&group, -EPROTO) == -EIO);
-	EXPECT(rule_heard.count == 1);
-	EXPECT(rule_heard.last.code == -EPROTO && rule_heard.last.task_id == 0);
-	EXPECT(rule_heard.last.spawn && rule_heard.last.spawn->line == line);
+	MUST(noria_last_failure() && noria_last_failure()->causes && noria_last_failure()->causes->next);
+	body = noria_last_failure()->causes->next;
+	EXPECT(body->code == -EPROTO && body->task_id == noria_task_id());
+	EXPECT(body->spawn->line == line && strcmp(body->spawn->file, __FILE__) == 0);
+	EXPECT(rule_heard.count == 0);
 	return 0;
 }
 
 /* G04: a child that fails after the body did is not lost either. */
-RULE(G04, a_child_that_fails_after_the_body_reaches_the_handler)
+RULE(G04, a_child_that_fails_after_the_body_is_not_lost)
 {
+	const struct noria_failure *late;
 	struct noria_group group;
 	struct life child = {.go = true, .result = -EIO};
 
@@ -260,8 +264,10 @@ RULE(G04, a_child_that_fails_after_the_body_reaches_the_handler)
 	MUST(noria_spawn(&group, cleaner, &child) == 0);
 	UNTIL(child.started);
 	EXPECT(noria_group_close(&group, -EPROTO) == -EPROTO);
-	EXPECT(rule_heard.count == 1);
-	EXPECT(rule_heard.last.code == -EIO && rule_heard.last.task_id != 0);
+	MUST(noria_last_failure() && noria_last_failure()->causes && noria_last_failure()->causes->next);
+	late = noria_last_failure()->causes->next;
+	EXPECT(late->code == -EIO && late->task_id != noria_task_id());
+	EXPECT(rule_heard.count == 0);
 	return 0;
 }
 
@@ -281,9 +287,10 @@ RULE(G05, an_error_of_clean_up_after_a_cancel_is_a_failure)
 	return 0;
 }
 
-/* G05: of several failing clean-ups the first is returned, and each other one reaches the handler. */
+/* G05: of several failing clean-ups the first is returned, and all of them are kept. */
 RULE(G05, errors_of_several_clean_ups_are_all_kept)
 {
+	const struct noria_failure *cause;
 	struct noria_scope outer;
 	struct noria_group group;
 	struct life child[3] = {
@@ -296,9 +303,15 @@ RULE(G05, errors_of_several_clean_ups_are_all_kept)
 	UNTIL(child[2].started);
 	noria_scope_cancel(&outer);
 	EXPECT(noria_group_close(&group, -ECANCELED) == -ENOSPC);
-	EXPECT(rule_heard.count == 2);
-	EXPECT(rule_heard.last.code == -EPIPE);
-	EXPECT(rule_heard.last.task && strcmp(rule_heard.last.task, "cleaner") == 0);
+	MUST(noria_last_failure());
+	cause = noria_last_failure()->causes;
+	for (int i = 0; i < 3; i++, cause = cause->next) {
+		MUST(cause);
+		EXPECT(cause->code == child[i].result);
+		EXPECT(strcmp(cause->task, "cleaner") == 0);
+	}
+	EXPECT(!cause);
+	EXPECT(rule_heard.count == 0);
 	EXPECT(noria_scope_close(&outer, -ECANCELED) == 0);
 	return 0;
 }

@@ -58,7 +58,7 @@ RULE(S01, scopes_opened_in_a_cancelled_one_are_cancelled)
 	EXPECT(close_an_empty_group() == -ECANCELED);
 	MUST(noria_scope_open(&inner, NORIA_FOREVER, 0) == 0);
 	EXPECT(noria_check() == -ECANCELED);
-	EXPECT(noria_scope_cause(&inner) == NORIA_CAUSE_NONE);
+	EXPECT(noria_scope_cause(&inner, NULL) == NORIA_CAUSE_NONE);
 	EXPECT(noria_scope_close(&inner, -ECANCELED) == -ECANCELED);
 	EXPECT(noria_check() == -ECANCELED);
 	EXPECT(noria_scope_close(&outer, -ECANCELED) == 0);
@@ -96,7 +96,7 @@ RULE(S02, a_cancel_that_nobody_met_changes_nothing)
 		EXPECT(noria_yield() == 0);
 		noria_scope_cancel(&scope);
 		EXPECT(noria_scope_close(&scope, results[i]) == results[i]);
-		EXPECT(noria_scope_cause(&scope) == NORIA_CAUSE_EXPLICIT);
+		EXPECT(noria_scope_cause(&scope, NULL) == NORIA_CAUSE_EXPLICIT);
 		EXPECT(noria_check() == 0);
 	}
 	return 0;
@@ -152,7 +152,7 @@ RULE(S04, an_inner_cancel_ends_inside)
 	noria_scope_cancel(&inner);
 	EXPECT(noria_scope_close(&inner, noria_check()) == 0);
 	EXPECT(noria_check() == 0);
-	EXPECT(noria_scope_cause(&outer) == NORIA_CAUSE_NONE);
+	EXPECT(noria_scope_cause(&outer, NULL) == NORIA_CAUSE_NONE);
 	EXPECT(noria_scope_close(&outer, 0) == 0);
 	return 0;
 }

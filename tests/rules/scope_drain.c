@@ -121,7 +121,7 @@ static void hear_and_release(const struct noria_failure *failure, const char *te
 
 	EXPECT(failure->code == -ETIMEDOUT);
 	survivors->named++;
-	survivors->joiner |= strcmp(failure->task, "root") == 0 && strstr(text, "children") != NULL;
+	survivors->joiner |= strcmp(failure->task, "body") == 0 && strstr(text, "children") != NULL;
 	survivors->offloader |= strcmp(failure->task, "offload_a_block") == 0 && strstr(text, "offloaded") != NULL;
 	atomic_store(&release_thread, true);
 }

@@ -173,7 +173,7 @@ RULE(G22, what_is_not_open_is_refused)
 	EXPECT(noria_group_close(&group, 0) == -EINVAL);
 	EXPECT(noria_scope_set_deadline(&scope, 0) == -EINVAL);
 	EXPECT(noria_scope_unshield(&scope) == -EINVAL);
-	EXPECT(noria_scope_cause(&scope) == NORIA_CAUSE_NONE);
+	EXPECT(noria_scope_cause(&scope, NULL) == NORIA_CAUSE_NONE);
 	EXPECT(noria_group_size(&group) == 0);
 	noria_scope_cancel(&scope);
 	noria_group_cancel(&group);

@@ -36,7 +36,7 @@ RULE(S05, an_outer_cancel_meanwhile_does_not_take_the_catch_away)
 	MUST(noria_scope_open(&outer, NORIA_FOREVER, 0) == 0);
 	MUST(noria_scope_open(&inner, NORIA_FOREVER, NORIA_SCOPE_SHIELD) == 0);
 	EXPECT(noria_sleep(NORIA_FOREVER) == -ECANCELED);
-	EXPECT(noria_scope_cause(&outer) == NORIA_CAUSE_EXPLICIT);
+	EXPECT(noria_scope_cause(&outer, NULL) == NORIA_CAUSE_EXPLICIT);
 	EXPECT(noria_scope_close(&inner, -ECANCELED) == 0);
 	EXPECT(noria_scope_close(&outer, noria_check()) == 0);
 	EXPECT(noria_group_close(&others, 0) == 0);

@@ -49,7 +49,7 @@ RULE(T01, a_cancelled_outer_scope_silences_the_timeout)
 	spin_until(deadline);
 	noria_scope_cancel(&outer);
 	EXPECT(noria_check() == -ECANCELED);
-	EXPECT(noria_scope_cause(&inner) == NORIA_CAUSE_DEADLINE);
+	EXPECT(noria_scope_cause(&inner, NULL) == NORIA_CAUSE_DEADLINE);
 	EXPECT(noria_scope_close(&inner, -ECANCELED) == -ECANCELED);
 	EXPECT(noria_scope_close(&outer, -ECANCELED) == 0);
 	return 0;
@@ -111,7 +111,7 @@ RULE(T03, an_explicit_cancel_stays_a_cancel)
 		MUST(noria_scope_open(&scope, deadline, 0) == 0);
 		MUST(noria_spawn(&group, cancel_it, &scope) == 0);
 		EXPECT(wait_forever(kind) == -ECANCELED);
-		EXPECT(noria_scope_cause(&scope) == NORIA_CAUSE_EXPLICIT);
+		EXPECT(noria_scope_cause(&scope, NULL) == NORIA_CAUSE_EXPLICIT);
 		r = noria_scope_close(&scope, -ECANCELED);
 		EXPECT(r == 0);
 		EXPECT(noria_group_close(&group, (int)r) == 0);
@@ -131,7 +131,7 @@ RULE(T03, a_deadline_that_passes_after_the_cancel_changes_nothing)
 		EXPECT(wait_forever(kind) == -ECANCELED);
 		EXPECT(noria_shielded(noria_sec(100), noria_sleep_until(deadline + 1)) == 0);
 		EXPECT(noria_check() == -ECANCELED);
-		EXPECT(noria_scope_cause(&scope) == NORIA_CAUSE_EXPLICIT);
+		EXPECT(noria_scope_cause(&scope, NULL) == NORIA_CAUSE_EXPLICIT);
 		EXPECT(noria_scope_close(&scope, -ECANCELED) == 0);
 	}
 	return 0;
@@ -167,7 +167,7 @@ static int read_and_finish(void *arg)
 	if (noria_read(late->fd, &byte, 1) == -ECANCELED)
 		late->met = true; /* this machine was too slow */
 	else
-		EXPECT(noria_scope_cause(&late->scope) == NORIA_CAUSE_DEADLINE);
+		EXPECT(noria_scope_cause(&late->scope, NULL) == NORIA_CAUSE_DEADLINE);
 	EXPECT(noria_scope_close(&late->scope, 7) == (late->met ? -ETIMEDOUT : 7));
 	return 0;
 }

@@ -30,13 +30,13 @@ struct coroutine {
 	bool ended;
 };
 
-static void coroutine_entry(void *arg)
+static struct context *coroutine_entry(void *arg)
 {
 	struct coroutine *self = arg;
 
 	self->body(self);
 	self->ended = true;
-	noria_context_leave(&self->context, self->back);
+	return self->back;
 }
 
 /* `shift` bytes are left unused at the top: the stack's end need not be aligned. */
@@ -52,12 +52,12 @@ static inline void coroutine_make(struct coroutine *self, struct context *back, 
 
 static inline void coroutine_resume(struct coroutine *self)
 {
-	noria_context_switch(self->back, &self->context);
+	context_switch(self->back, &self->context);
 }
 
 static inline void coroutine_pause(struct coroutine *self)
 {
-	noria_context_switch(&self->context, self->back);
+	context_switch(&self->context, self->back);
 }
 
 static inline void coroutine_free(struct coroutine *self)

@@ -44,7 +44,7 @@ static void pass_on(struct coroutine *self)
 		ring->passes--;
 		CHECK(ring->at == place);
 		ring->at = (place + 1) % ring->size;
-		noria_context_switch(&self->context, &ring->members[ring->at].context);
+		context_switch(&self->context, &ring->members[ring->at].context);
 	}
 }
 

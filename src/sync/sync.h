@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the primitives know of one another, and what a select needs of them to stand in a queue as one of several: to try
+ * without waiting, and the queue itself. A waiter of another kind is told when the thing is its own: an event has been set,
+ * or one permit of a semaphore has been taken for it.
+ */
+#ifndef NORIA_SYNC_SYNC_H
+#define NORIA_SYNC_SYNC_H
+
+#include "noria/sync.h"
+#include "scope/scope.h"
+#include "sync/hold.h"
+
+/*
+ * The checkpoint of a call that may wait. One that need not counts against the task's turn, before anything is taken: a task
+ * that finds all it asks for at once must not keep the others from running, and one that stepped aside with a lock in its
+ * hands would make them queue for it. So look again afterwards whether it is `at_once` still.
+ */
+static inline int sync_door(struct task *task, bool at_once)
+{
+	if (unlikely(!at_once))
+		return scope_door(task);
+	if (likely(task->loop->budget > 0))
+		task->loop->budget--;
+	else
+		noria_task_yield(task);
+	return scope_checkpoint(task);
+}
+
+/* Has the task locked it? */
+bool noria_mutex_is_held(const struct noria_mutex *mutex, const struct task *task);
+const struct hold *noria_mutex_hold(const struct noria_mutex *mutex);
+/* Unlock, and give it to the first in the queue. */
+void noria_mutex_pass_on(struct noria_mutex *mutex);
+/*
+ * A parked task's wait for something else becomes one for this mutex, at the end of its queue; it can no longer be
+ * abandoned. If the mutex is free the wait is over at once.
+ */
+void noria_mutex_rejoin(struct noria_mutex *mutex, struct hold_wait *wait);
+
+/* Take one permit if there is one, and nobody waits. */
+bool noria_semaphore_take(struct noria_semaphore *semaphore);
+struct waiters *noria_semaphore_waiters(struct noria_semaphore *semaphore);
+
+/* Of tasks that wait for it to be set; noria_event_is_set() is the attempt. */
+struct waiters *noria_event_waiters(struct noria_event *event);
+
+#endif
