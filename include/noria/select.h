@@ -17,7 +17,9 @@
 
 #include <noria/base.h>
 #include <noria/channel.h>
+#include <noria/group.h>
 #include <noria/promise.h>
+#include <noria/sync.h>
 
 NORIA_BEGIN_DECLS
 
@@ -28,6 +30,9 @@ enum noria_case_kind {
 	NORIA_CASE_PROMISE,
 	NORIA_CASE_UNTIL,
 	NORIA_CASE_FD,
+	NORIA_CASE_EVENT,
+	NORIA_CASE_SEMAPHORE,
+	NORIA_CASE_CHILD,
 };
 
 /* One thing to wait for, made by the functions below. */
@@ -92,6 +97,24 @@ static inline struct noria_case noria_case_until(int64_t time_ns)
 static inline struct noria_case noria_case_fd(int fd, unsigned events)
 {
 	return noria_case_(NORIA_CASE_FD, NULL, NULL, (int64_t)((uint64_t)events << 32 | (uint32_t)fd));
+}
+
+/* noria_case_event - the event is set: `result` is 0. */
+static inline struct noria_case noria_case_event(struct noria_event *event)
+{
+	return noria_case_(NORIA_CASE_EVENT, event, NULL, 0);
+}
+
+/* noria_case_acquire - as noria_semaphore_acquire() of one permit: `result` is 0, and the permit is the caller's to release. */
+static inline struct noria_case noria_case_acquire(struct noria_semaphore *semaphore)
+{
+	return noria_case_(NORIA_CASE_SEMAPHORE, semaphore, NULL, 0);
+}
+
+/* noria_case_child - as noria_child_wait(): `result` is 0, and what the child returned is in `ret_result` (NULL: not wanted). */
+static inline struct noria_case noria_case_child(struct noria_child *child, int *ret_result)
+{
+	return noria_case_(NORIA_CASE_CHILD, child, ret_result, 0);
 }
 
 /*

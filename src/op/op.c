@@ -214,7 +214,7 @@ static int64_t run_in(struct task *task, struct op *op, const char *name, unsign
 	if (flags & OP_ATTEMPT) {
 		r = loop->ring->class->attempt(loop->ring, &op->submission.sqe);
 		if (r != -EAGAIN || (flags & OP_DONTWAIT)) {
-			noria_task_spend(task);
+			task_spend(task);
 			return r;
 		}
 	}

@@ -316,7 +316,7 @@ static ssize_t next(struct stream *stream, struct task *task, const void **ret_d
 	int r;
 
 	if (stream->queued > 0)
-		noria_task_spend(task); /* what is queued costs no switch */
+		task_spend(task); /* what is queued costs no switch */
 	r = scope_door(task);
 	if (r < 0)
 		return r;

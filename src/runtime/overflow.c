@@ -30,7 +30,7 @@ static void report(const struct task *task)
 			 "noria: stack overflow in task %s, spawned at %s:%d (%s), stack of %zu bytes. Remedy: smaller "
 			 "frames, or "
 			 "a larger stack_size in noria_spawn_with() or struct noria_config\n",
-			 task->name, task->site->file, task->site->line, task->site->function, task->stack.size);
+			 task->name, task->site->file, task->site->line, task->site->function, task->stack->size);
 	ssize_t ignored = write(STDERR_FILENO, text, n < 0 ? 0 : (size_t)n < sizeof text ? (size_t)n : sizeof text - 1);
 
 	(void)ignored;
@@ -42,7 +42,7 @@ static void handle(int number, siginfo_t *info, void *context)
 	const char *address = info->si_addr;
 
 	(void)context;
-	if (task && address >= task->stack.low - STACK_GUARD && address < task->stack.low)
+	if (task && address >= task->stack->low - STACK_GUARD && address < task->stack->low)
 		report(task);
 	/* Returning repeats the faulting instruction, now in the care of whoever was there before. */
 	sigaction(number, &old_action, NULL);

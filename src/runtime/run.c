@@ -12,6 +12,7 @@
 #include "runtime/drain.h"
 #include "runtime/overflow.h"
 #include "scope/child.h"
+#include "scope/enter.h"
 #include "scope/leftover.h"
 #include "scope/value.h"
 #include "sync/bridge.h"
@@ -106,7 +107,7 @@ static void root_ended(struct task *task)
 	run->result = noria_drain_verdict(&run->drain, task->result);
 	report_end(task, run->result);
 	noria_values_drop(task);
-	noria_scope_leave(&root->root);
+	scope_leave(&root->root);
 }
 
 static int run_loop(struct run *run, noria_task_fn *fn, void *arg, const struct noria_site *site)

@@ -6,6 +6,7 @@
 #include "scope/child.h"
 
 #include "base/message.h"
+#include "scope/enter.h"
 #include "scope/leftover.h"
 #include "scope/value.h"
 
@@ -18,18 +19,29 @@ struct error *noria_error_of(struct task *task)
 	return &child_of(task)->error;
 }
 
+/* Once for each wait: children and services may all end before the closing task runs. */
+static void end_join(struct group *group)
+{
+	struct wait *join = group->join;
+
+	group->join = NULL;
+	noria_wait_complete(join);
+}
+
 /* An ordinary child, or a spawner that made none, gives its place to the next, or back. */
 static void leave_place(struct group *group)
 {
-	if (unlikely(noria_waiters_tell_first(&group->spawners)))
+	if (unlikely(!waiters_empty(&group->spawners))) {
+		noria_waiters_tell_first(&group->spawners);
 		return;
+	}
 	if (--group->live > 0)
 		return;
 	if (group->next)
 		noria_next_wake(group);
 	if (group->join) {
 		group->closed = true;
-		noria_wait_complete(group->join);
+		end_join(group);
 	}
 }
 
@@ -53,26 +65,29 @@ static void child_ended(struct task *task)
 	struct group *group = child->group;
 	bool service = child->service;
 
-	noria_close_leftovers(task);
+	if (unlikely(task->scope != task->outermost || !list_empty(&task->leftovers)))
+		noria_close_leftovers(task);
 	noria_values_drop(task);
-	if (unlikely(child->start) && noria_start_ended(child))
+	if (unlikely(child->start)) {
+		noria_start_ended(child);
 		noria_done_free(child->done);
-	else if (unlikely(service))
+	} else if (unlikely(service)) {
 		service_ended(child);
-	else
+	} else if (task->result < 0 || group->policy >= NORIA_RACE) {
 		noria_group_take_result(group, task, child->done);
+	}
 	if (unlikely(child->handle))
 		noria_handle_end(child->handle, task->result);
 	if (unlikely(child->error.code))
 		noria_error_drop(task);
-	noria_scope_leave(&child->root);
+	scope_leave(&child->root);
 	if (likely(!service))
 		leave_place(group);
 	else if (--group->services == 0 && group->closed && group->join)
-		noria_wait_complete(group->join);
+		end_join(group);
 }
 
-static void child_init(struct child *child, struct group *group, unsigned flags, const struct noria_site *site)
+static inline void child_init(struct child *child, struct group *group)
 {
 	child->group = group;
 	child->handle = NULL;
@@ -80,8 +95,6 @@ static void child_init(struct child *child, struct group *group, unsigned flags,
 	child->done = NULL;
 	child->service = child->had_start = false;
 	error_init(&child->error);
-	noria_scope_enter(&child->root, &child->task, group ? &group->scope : NULL, NORIA_FOREVER, flags, site);
-	child->task.scope = child->task.outermost = &child->root;
 }
 
 static int refuse_spawn(const struct group *group, const struct noria_site *site)
@@ -118,7 +131,7 @@ static void describe_spawn(const struct wait *wait, char *text, size_t size)
 static const struct wait_class place_class = {.abandon = noria_turn_abandon, .describe = describe_spawn};
 
 /* A place for one more child. Where children are bounded, whoever comes first is served first. */
-static int take_place(struct group *group, struct task *current)
+static inline int take_place(struct group *group, struct task *current)
 {
 	struct turn turn;
 	int r;
@@ -160,7 +173,7 @@ static void apply_options(struct child *child, const struct spawn_spec *spec, ch
 	child->service = options->service;
 }
 
-static int make_child(struct group *group, struct task *current, const struct spawn_spec *spec)
+static inline int make_child(struct group *group, struct task *current, const struct spawn_spec *spec)
 {
 	const struct noria_spawn_options *options = spec->options;
 	struct task_spec task_spec = {.fn = spec->fn,
@@ -199,7 +212,8 @@ static int make_child(struct group *group, struct task *current, const struct sp
 	extra = task_extra(task, sizeof(struct child));
 	if (spec->copy > 0)
 		task->arg = memcpy(extra, spec->arg, spec->copy);
-	child_init(child, group, flags, spec->site);
+	child_init(child, group);
+	scope_enter_outermost(&child->root, task, &group->scope, flags, spec->site);
 	child->done = done;
 	child->start = spec->start;
 	child->had_start = spec->start;
@@ -212,7 +226,7 @@ static int make_child(struct group *group, struct task *current, const struct sp
 	return 0;
 }
 
-static int spawn_ordinary(struct group *group, struct task *current, const struct spawn_spec *spec)
+static inline int spawn_ordinary(struct group *group, struct task *current, const struct spawn_spec *spec)
 {
 	int r = take_place(group, current);
 
@@ -233,7 +247,7 @@ static int spawn_service(struct group *group, struct task *current, const struct
 	return r;
 }
 
-int noria_spawn_child(struct group *group, const struct spawn_spec *spec)
+static inline __attribute__((always_inline)) int spawn(struct group *group, const struct spawn_spec *spec)
 {
 	const struct noria_site *site = spec->site;
 	struct task *current = noria_current();
@@ -256,12 +270,17 @@ int noria_spawn_child(struct group *group, const struct spawn_spec *spec)
 								 : spawn_ordinary(group, current, spec);
 }
 
+int noria_spawn_child(struct group *group, const struct spawn_spec *spec)
+{
+	return spawn(group, spec);
+}
+
 int noria_spawn_at(struct noria_group *group, noria_task_fn *fn, void *arg, const struct noria_spawn_options *options,
 		   const struct noria_site *site)
 {
 	struct spawn_spec spec = {.fn = fn, .arg = arg, .options = options, .site = site};
 
-	return noria_spawn_child(group_from_public(group), &spec);
+	return spawn(group_from_public(group), &spec);
 }
 
 int noria_spawn_copy_at(struct noria_group *group, noria_task_fn *fn, const void *arg, size_t size,
@@ -305,6 +324,7 @@ int noria_root_new(struct loop *loop, noria_task_fn *fn, void *arg, const struct
 	if (r < 0)
 		return r;
 	*ret_child = child_of(task);
-	child_init(*ret_child, NULL, 0, site);
+	child_init(*ret_child, NULL);
+	scope_enter_root(&(*ret_child)->root, task, site);
 	return 0;
 }

@@ -67,11 +67,13 @@ struct start {
 	bool ready;
 };
 
-/* A child whose starter waits has ended: tell it. Returns false if the child was ready, and its end is the group's affair. */
-bool noria_start_ended(struct child *child);
+/* A child whose starter still waits has ended: tell the starter. */
+void noria_start_ended(struct child *child);
 
 /* A handle for a new child. */
 int noria_handle_refuse(const struct handle *handle, const struct noria_site *site);
+/* May `task` wait for it? 0, -EINVAL (never spawned with) or -EDEADLK. */
+int noria_handle_refuse_wait(const struct handle *handle, const struct task *task);
 void noria_handle_init(struct handle *handle, struct child *child, const struct noria_site *site);
 /* The child has ended: the handle keeps its result, who waits is told. */
 void noria_handle_end(struct handle *handle, int result);

@@ -37,13 +37,32 @@ static inline void scope_take_over(struct scope *scope, unsigned flags)
 		noria_scope_inherit(scope, flags);
 }
 
-/* A scope of the task that is in `parent` already. */
+/* Inside `parent`, the innermost scope of the same task, which goes into it. */
 static inline void scope_enter(struct scope *scope, struct task *task, struct scope *parent, int64_t deadline_ns,
 			       unsigned flags, const struct noria_site *site)
 {
 	scope_init(scope, task, parent, deadline_ns, site);
 	parent->inner = scope;
 	scope_take_over(scope, flags);
+	task->scope = scope;
+}
+
+/* The outermost scope of a child task, in its group's. */
+static inline void scope_enter_outermost(struct scope *scope, struct task *task, struct scope *parent, unsigned flags,
+					 const struct noria_site *site)
+{
+	scope_init(scope, task, parent, NORIA_FOREVER, site);
+	list_push_back(&parent->children, &scope->sibling);
+	scope_take_over(scope, flags);
+	task->scope = task->outermost = scope;
+}
+
+/* The root of the whole tree. */
+static inline void scope_enter_root(struct scope *scope, struct task *task, const struct noria_site *site)
+{
+	scope_init(scope, task, NULL, NORIA_FOREVER, site);
+	scope->effective = scope->grace = NORIA_FOREVER;
+	task->scope = task->outermost = scope;
 }
 
 static inline void scope_leave(struct scope *scope)

@@ -10,6 +10,7 @@
 
 #include "base/message.h"
 #include "scope/child.h"
+#include "scope/enter.h"
 #include "scope/leftover.h"
 
 #include <errno.h>
@@ -83,11 +84,10 @@ void noria_group_take_result(struct group *group, struct task *task, struct done
 static void group_enter(struct group *group, struct task *task, int64_t deadline_ns,
 			const struct noria_group_options *options, const struct noria_site *site)
 {
-	noria_scope_enter(&group->scope, task, task->scope, deadline_ns, 0, site);
+	scope_enter(&group->scope, task, task->scope, deadline_ns, 0, site);
 	group->scope.group = true;
 	memset((char *)group + sizeof group->scope, 0, sizeof *group - sizeof group->scope);
 	group->failures_max = FAILURES_MAX;
-	task->scope = &group->scope;
 	if (likely(!options))
 		return;
 	group->policy = options->policy;
@@ -153,7 +153,6 @@ static void wait_for(struct group *group, struct task *task)
 	noria_wait_init(&wait, &join_class);
 	group->join = &wait;
 	scope_wait(task, &wait);
-	group->join = NULL;
 }
 
 static void join(struct group *group, struct task *task)
@@ -182,7 +181,7 @@ static int group_verdict(struct group *group, struct task *task, int result)
 	ssize_t verdict;
 
 	task->scope = parent;
-	noria_scope_leave(&group->scope);
+	scope_leave(&group->scope);
 	verdict = noria_scope_verdict(&group->scope, result);
 	if (group->failed || (group->code < 0 && !group->won))
 		return close_with_failures(group, task);
@@ -196,7 +195,7 @@ static int group_verdict(struct group *group, struct task *task, int result)
 	if (likely(noria_scope_answer(task) == 0))
 		return (int)verdict;
 	noria_scope_told(task);
-	noria_task_spend(task);
+	task_spend(task);
 	return -ECANCELED;
 }
 

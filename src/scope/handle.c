@@ -91,6 +91,20 @@ static bool is_above(const struct task *task, const struct scope *scope)
 	return scope;
 }
 
+int noria_handle_refuse_wait(const struct handle *handle, const struct task *task)
+{
+	if (!is_spawned(handle))
+		return noria_refuse(-EINVAL, "task %s waits for a child by a handle that was never spawned with",
+				    task->name);
+	if (handle->child && is_above(&handle->child->task, task->scope))
+		return noria_refuse(-EDEADLK,
+				    "task %s (spawned at %s:%d) waits for task %s (spawned at %s:%d), which is itself, "
+				    "or waits for it",
+				    task->name, task->site->file, task->site->line, handle->child->task.name,
+				    handle->spawn->file, handle->spawn->line);
+	return 0;
+}
+
 int noria_child_wait(struct noria_child *storage, int *ret_result)
 {
 	struct handle *handle = from_public(storage);
@@ -100,19 +114,11 @@ int noria_child_wait(struct noria_child *storage, int *ret_result)
 
 	if (!task)
 		return -ENXIO;
-	if (!is_spawned(handle))
-		return noria_refuse(-EINVAL, "task %s waits for a child by a handle that was never spawned with",
-				    task->name);
-	r = scope_door(task);
-	if (r >= 0 && handle->child) {
-		if (is_above(&handle->child->task, task->scope))
-			return noria_refuse(-EDEADLK,
-					    "task %s (spawned at %s:%d) waits for task %s (spawned at %s:%d), which is "
-					    "itself, or waits for it",
-					    task->name, task->site->file, task->site->line, handle->child->task.name,
-					    handle->spawn->file, handle->spawn->line);
+	r = noria_handle_refuse_wait(handle, task);
+	if (r >= 0)
+		r = scope_door(task);
+	if (r >= 0 && handle->child)
 		r = noria_turn_wait(&wait.turn, task, &handle->waiters, &child_class);
-	}
 	if (r >= 0 && ret_result)
 		*ret_result = handle->result;
 	return r;

@@ -6,6 +6,7 @@
 #include "scope/leftover.h"
 
 #include "base/message.h"
+#include "scope/enter.h"
 #include "scope/group.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ static void close_innermost(struct task *task)
 	}
 	noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT, task, scope->site, "left open");
 	task->scope = scope->parent;
-	noria_scope_leave(scope);
+	scope_leave(scope);
 }
 
 bool noria_scopes_close_inside(struct task *task, const struct scope *around)

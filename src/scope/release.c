@@ -3,6 +3,7 @@
 #include "scope/group.h"
 
 #include "base/message.h"
+#include "scope/enter.h"
 #include "scope/leftover.h"
 
 #include <errno.h>
@@ -42,14 +43,14 @@ static void run(struct group *group, struct task *task, const struct release *re
 	bool excused;
 	int r;
 
-	noria_scope_enter(&shield, task, task->scope, NORIA_FOREVER, NORIA_SCOPE_SHIELD, release->site);
-	task->scope = &shield;
+	scope_enter(&shield, task, task->scope, NORIA_FOREVER, NORIA_SCOPE_SHIELD, release->site);
+	noria_error_drop(task); /* what the handler fails with is its own story */
 	r = release->fn(release->arg);
 	if (!noria_scopes_close_inside(task, &shield))
 		noria_scope_lost(task);
 	excused = group_excuses(&shield, r);
 	task->scope = shield.parent;
-	noria_scope_leave(&shield);
+	scope_leave(&shield);
 	if (!excused)
 		noria_group_fail(group, task, r, release->site);
 }

@@ -47,28 +47,6 @@ void noria_scope_inherit(struct scope *scope, unsigned flags)
 		noria_scope_end_idle(scope);
 }
 
-void noria_scope_enter(struct scope *scope, struct task *task, struct scope *parent, int64_t deadline_ns,
-		       unsigned flags, const struct noria_site *site)
-{
-	if (parent && parent->task == task) {
-		scope_enter(scope, task, parent, deadline_ns, flags, site);
-		return;
-	}
-	scope_init(scope, task, parent, deadline_ns, site);
-	if (!parent) { /* the root of the whole tree */
-		scope->effective = deadline_ns;
-		scope->grace = NORIA_FOREVER;
-		return;
-	}
-	list_push_back(&parent->children, &scope->sibling);
-	scope_take_over(scope, flags);
-}
-
-void noria_scope_leave(struct scope *scope)
-{
-	scope_leave(scope);
-}
-
 struct scope *noria_scope_next(struct scope *scope, const struct scope *top, bool descend)
 {
 	if (descend && !list_empty(&scope->children))

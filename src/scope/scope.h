@@ -90,14 +90,6 @@ static inline bool scope_hides(const struct scope *scope)
 	return scope->shield && (scope->hard || !scope->parent->pierced);
 }
 
-/*
- * Into the tree, below `parent`; the task's innermost scope is not changed. In the parent's own task the scope becomes the
- * parent's inner one, otherwise it is the outermost of a child task.
- */
-void noria_scope_enter(struct scope *scope, struct task *task, struct scope *parent, int64_t deadline_ns,
-		       unsigned flags, const struct noria_site *site);
-/* Out of the tree. */
-void noria_scope_leave(struct scope *scope);
 /* What a scope with flags, or below one that is not in its plain state, starts with. */
 void noria_scope_inherit(struct scope *scope, unsigned flags);
 /* What the body's result comes to, once the scope has been left. */

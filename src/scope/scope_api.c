@@ -21,7 +21,6 @@ static inline void open_in(struct task *task, struct scope *scope, int64_t deadl
 			   const struct noria_site *site)
 {
 	scope_enter(scope, task, task->scope, deadline_ns, unlikely(flags) ? flags | SCOPE_CHECKED : 0, site);
-	task->scope = scope;
 }
 
 int noria_scope_open_at(struct noria_scope *storage, int64_t deadline_ns, unsigned flags, const struct noria_site *site)
@@ -213,7 +212,7 @@ int noria_yield(void)
 		return -ENXIO;
 	r = look(task);
 	if (unlikely(r < 0)) {
-		noria_task_spend(task);
+		task_spend(task);
 		return r;
 	}
 	noria_task_yield(task);

@@ -50,12 +50,11 @@ static int answer(struct child *child, struct task *starter)
 	return result;
 }
 
-bool noria_start_ended(struct child *child)
+void noria_start_ended(struct child *child)
 {
 	struct start *start = child->start;
 
 	finish(start, answer(child, start->wait.task));
-	return true;
 }
 
 int noria_start_at(struct noria_group *group, noria_task_fn *fn, void *arg, const struct noria_spawn_options *options,

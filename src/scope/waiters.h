@@ -32,9 +32,36 @@ static inline bool waiters_empty(const struct waiters *queue)
 	return !queue->first;
 }
 
-void noria_waiters_append(struct waiters *queue, struct waiter *waiter);
+static inline void waiters_append(struct waiters *queue, struct waiter *waiter)
+{
+	waiter->queue = queue;
+	waiter->next = NULL;
+	waiter->prev = queue->last;
+	if (queue->last)
+		queue->last->next = waiter;
+	else
+		queue->first = waiter;
+	queue->last = waiter;
+}
+
 /* Nothing if it stands in no queue. */
-void noria_waiters_remove(struct waiter *waiter);
+static inline void waiters_remove(struct waiter *waiter)
+{
+	struct waiters *queue = waiter->queue;
+
+	if (!queue)
+		return;
+	if (waiter->prev)
+		waiter->prev->next = waiter->next;
+	else
+		queue->first = waiter->next;
+	if (waiter->next)
+		waiter->next->prev = waiter->prev;
+	else
+		queue->last = waiter->prev;
+	waiter->queue = NULL;
+}
+
 /* Take the first off the queue and tell it. Returns it, NULL if nobody waits. */
 struct waiter *noria_waiters_tell_first(struct waiters *queue);
 

@@ -88,6 +88,6 @@ int noria_scope_turn_away(struct task *task)
 			return 0;
 		r = noria_scope_refuse_unbounded(task);
 	}
-	noria_task_spend(task);
+	task_spend(task);
 	return r;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arms of a select that wait for what is nobody's object here: a point in time, and a descriptor. A poll is the kernel's
+ * The arms of a select that wait for what is nobody's object here: a point in time, a descriptor, a child's end. A poll is the kernel's
  * until its terminal completion, so it holds the select. That it turns out ready too late does no harm: polling takes
  * nothing.
  */
 #include "noria/op.h"
 #include "ring/ring.h"
+#include "scope/child.h"
 #include "sync/select.h"
 #include "task/loop.h"
 
@@ -107,4 +108,58 @@ const struct arm_class noria_arm_fd = {
 	.enlist = enlist_fd,
 	.delist = delist_fd,
 	.describe = describe_fd,
+};
+
+/* The child's result goes where the caller wants it. */
+static void take_result(struct arm *arm)
+{
+	const struct handle *handle = arm->object;
+
+	arm->result = 0;
+	if (arm->item)
+		*(int *)arm->item = handle->result;
+}
+
+static int attempt_child(struct arm *arm, bool thorough)
+{
+	const struct handle *handle = arm->object;
+	int r = noria_handle_refuse_wait(handle, noria_loop->current);
+
+	(void)thorough;
+	if (r < 0)
+		return r;
+	if (handle->child)
+		return 0;
+	take_result(arm);
+	return 1;
+}
+
+static void child_ended(struct waiter *waiter)
+{
+	struct arm *arm = container_of(exchange_of(waiter), struct arm, exchange);
+
+	take_result(arm);
+	noria_arm_happened(arm, 0);
+}
+
+static void enlist_child(struct arm *arm)
+{
+	struct handle *handle = arm->object;
+
+	noria_arm_append(arm, &handle->waiters);
+	arm->exchange.waiter.told = child_ended;
+}
+
+static void describe_child(const struct arm *arm, char *text, size_t size)
+{
+	const struct noria_site *spawn = ((const struct handle *)arm->object)->spawn;
+
+	snprintf(text, size, "the child %s of %s:%d", spawn->what, spawn->file, spawn->line);
+}
+
+const struct arm_class noria_arm_child = {
+	.attempt = attempt_child,
+	.enlist = enlist_child,
+	.delist = noria_arm_remove,
+	.describe = describe_child,
 };

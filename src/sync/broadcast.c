@@ -215,7 +215,7 @@ int noria_broadcast_send(struct noria_broadcast *storage, const void *item)
 	r = send_now(broadcast, item);
 	if (r == -EAGAIN)
 		return noria_exchange_wait(task, &broadcast->senders, (void *)(uintptr_t)item, &send_class, broadcast);
-	noria_task_spend(task);
+	task_spend(task);
 	return r;
 }
 
@@ -302,7 +302,7 @@ int noria_broadcast_recv(struct noria_subscriber *storage, void *ret_item)
 	r = recv_now(subscriber, ret_item);
 	if (r == -EAGAIN)
 		return noria_exchange_wait(task, &subscriber->receivers, ret_item, &recv_class, subscriber);
-	noria_task_spend(task);
+	task_spend(task);
 	return r;
 }
 

@@ -166,7 +166,7 @@ int noria_channel_send(struct noria_channel *storage, const void *item)
 	r = send_now(channel, item);
 	if (r == -EAGAIN)
 		return noria_exchange_wait(task, &channel->senders, (void *)(uintptr_t)item, &send_class, channel);
-	noria_task_spend(task);
+	task_spend(task);
 	return r;
 }
 
@@ -195,7 +195,7 @@ int noria_channel_recv(struct noria_channel *storage, void *ret_item)
 	r = recv_now(channel, ret_item);
 	if (r == -EAGAIN)
 		return noria_exchange_wait(task, &channel->receivers, ret_item, &recv_class, channel);
-	noria_task_spend(task);
+	task_spend(task);
 	return r;
 }
 

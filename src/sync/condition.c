@@ -38,7 +38,7 @@ static struct condition_wait *condition_wait_of(const struct wait *wait)
 /* Called at most once: the wait's class is another one afterwards. */
 static void move_to_mutex(struct condition_wait *waiting)
 {
-	noria_waiters_remove(&waiting->hold_wait.turn.waiter);
+	waiters_remove(&waiting->hold_wait.turn.waiter);
 	noria_mutex_rejoin(waiting->condition->mutex, &waiting->hold_wait);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The event: a flag to wait for. Who waits is told when it is set, and need not find it set when it runs. */
+#include "sync/select.h"
 #include "sync/sync.h"
 
 #include <errno.h>
@@ -74,7 +75,26 @@ bool noria_event_is_set(const struct noria_event *storage)
 	return from_public(storage)->set;
 }
 
-struct waiters *noria_event_waiters(struct noria_event *storage)
+static int attempt(struct arm *arm, bool thorough)
 {
-	return &from_public(storage)->waiters;
+	(void)thorough;
+	arm->result = 0;
+	return from_public(arm->object)->set;
 }
+
+static void enlist(struct arm *arm)
+{
+	noria_arm_append(arm, &from_public(arm->object)->waiters);
+}
+
+static void describe_arm(const struct arm *arm, char *text, size_t size)
+{
+	snprintf(text, size, "the event at %p", arm->object);
+}
+
+const struct arm_class noria_arm_event = {
+	.attempt = attempt,
+	.enlist = enlist,
+	.delist = noria_arm_remove,
+	.describe = describe_arm,
+};

@@ -24,7 +24,7 @@ void noria_exchange_all(struct waiters *queue, int result)
 
 void noria_exchange_abandon(struct wait *wait)
 {
-	noria_waiters_remove(&encounter_of(wait)->exchange.waiter);
+	waiters_remove(&encounter_of(wait)->exchange.waiter);
 	noria_wait_complete(wait);
 }
 
@@ -37,8 +37,8 @@ int noria_exchange_stand(struct task *task, struct waiters *queue, void *item, c
 	encounter.exchange.waiter.told = told;
 	encounter.exchange.item = item;
 	encounter.object = object;
-	noria_wait_init(&encounter.wait, class);
-	noria_waiters_append(queue, &encounter.exchange.waiter);
+	encounter.wait = (struct wait){.class = class, .task = task};
+	waiters_append(queue, &encounter.exchange.waiter);
 	scope_wait(task, &encounter.wait);
 	return encounter.wait.abandoned ? -ECANCELED : encounter.exchange.result;
 }

@@ -44,7 +44,7 @@ static inline struct exchange *exchange_first(const struct waiters *queue)
 static inline void exchange_done(struct exchange *exchange, int result)
 {
 	exchange->result = result;
-	noria_waiters_remove(&exchange->waiter);
+	waiters_remove(&exchange->waiter);
 	exchange->waiter.told(&exchange->waiter);
 }
 
@@ -61,11 +61,13 @@ int noria_exchange_wait(struct task *task, struct waiters *queue, void *item, co
 int noria_exchange_stand(struct task *task, struct waiters *queue, void *item, const struct wait_class *class,
 			 const void *object);
 
-/* Items are small, and often a pointer. */
+/* Items are small: often a pointer, or a number. */
 static inline void item_copy(void *to, const void *from, size_t size)
 {
 	if (likely(size == 8))
 		memcpy(to, from, 8);
+	else if (likely(size == 4))
+		memcpy(to, from, 4);
 	else
 		memcpy(to, from, size);
 }

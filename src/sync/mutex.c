@@ -148,7 +148,7 @@ void noria_mutex_rejoin(struct noria_mutex *storage, struct hold_wait *wait)
 	struct mutex *mutex = from_public(storage);
 
 	wait->turn.wait.class = &relock_class;
-	noria_waiters_append(&mutex->waiters, &wait->turn.waiter);
+	waiters_append(&mutex->waiters, &wait->turn.waiter);
 	if (!mutex->hold.leftover.task)
 		give_to_first(mutex);
 }

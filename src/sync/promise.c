@@ -302,7 +302,7 @@ static void ask_for_an_end(struct promise *promise)
 static int take(struct task *task, struct promise *promise, int64_t *ret_value)
 {
 	give(promise, ret_value);
-	noria_task_spend(task);
+	task_spend(task);
 	return 0;
 }
 

@@ -27,6 +27,9 @@ static const struct arm_class *const classes[] = {
 	[NORIA_CASE_PROMISE] = &noria_arm_promise,
 	[NORIA_CASE_UNTIL] = &noria_arm_until,
 	[NORIA_CASE_FD] = &noria_arm_fd,
+	[NORIA_CASE_EVENT] = &noria_arm_event,
+	[NORIA_CASE_SEMAPHORE] = &noria_arm_semaphore,
+	[NORIA_CASE_CHILD] = &noria_arm_child,
 };
 
 struct selection {
@@ -103,12 +106,12 @@ void noria_arm_append(struct arm *arm, struct waiters *queue)
 	arm->exchange.waiter.told = told;
 	arm->exchange.item = arm->item;
 	arm->exchange.result = 0; /* for queues of things that know no other */
-	noria_waiters_append(queue, &arm->exchange.waiter);
+	waiters_append(queue, &arm->exchange.waiter);
 }
 
 void noria_arm_remove(struct arm *arm)
 {
-	noria_waiters_remove(&arm->exchange.waiter);
+	waiters_remove(&arm->exchange.waiter);
 }
 
 static void abandon(struct wait *wait)
@@ -218,7 +221,7 @@ int noria_select(struct noria_case *cases, size_t count)
 	r = attempt(task->loop, cases, count, false);
 	if (r == -EAGAIN)
 		return wait_for_first(task, cases, count);
-	noria_task_spend(task);
+	task_spend(task);
 	return r;
 }
 

@@ -57,6 +57,6 @@ void noria_arm_append(struct arm *arm, struct waiters *queue);
 void noria_arm_remove(struct arm *arm);
 
 extern const struct arm_class noria_arm_recv, noria_arm_send, noria_arm_subscriber, noria_arm_promise, noria_arm_until,
-	noria_arm_fd;
+	noria_arm_fd, noria_arm_event, noria_arm_semaphore, noria_arm_child;
 
 #endif

@@ -3,6 +3,7 @@
  * The semaphore. Permits that are given back stay in it until the first in the queue can have all that it asks for, so a
  * large request is not overtaken. A waiter of another kind (a select) asks for one.
  */
+#include "sync/select.h"
 #include "sync/sync.h"
 
 #include "base/message.h"
@@ -107,7 +108,7 @@ static int wait_for(struct semaphore *semaphore, uint64_t n, struct task *task, 
 	asks.turn.waiter.task = task;
 	asks.turn.waiter.told = acquired;
 	noria_wait_init(&asks.turn.wait, &semaphore_class);
-	noria_waiters_append(&semaphore->waiters, &asks.turn.waiter);
+	waiters_append(&semaphore->waiters, &asks.turn.waiter);
 	scope_wait(task, &asks.turn.wait);
 	return asks.turn.wait.abandoned ? noria_scope_answer(task) : 0;
 }
@@ -172,12 +173,26 @@ uint64_t noria_semaphore_permits(const struct noria_semaphore *semaphore)
 	return from_public(semaphore)->permits;
 }
 
-bool noria_semaphore_take(struct noria_semaphore *semaphore)
+static int attempt(struct arm *arm, bool thorough)
 {
-	return try_take(from_public(semaphore), 1);
+	(void)thorough;
+	arm->result = 0;
+	return try_take(from_public(arm->object), 1);
 }
 
-struct waiters *noria_semaphore_waiters(struct noria_semaphore *semaphore)
+static void enlist(struct arm *arm)
 {
-	return &from_public(semaphore)->waiters;
+	noria_arm_append(arm, &from_public(arm->object)->waiters);
 }
+
+static void describe_arm(const struct arm *arm, char *text, size_t size)
+{
+	snprintf(text, size, "a permit of the semaphore at %p", arm->object);
+}
+
+const struct arm_class noria_arm_semaphore = {
+	.attempt = attempt,
+	.enlist = enlist,
+	.delist = noria_arm_remove,
+	.describe = describe_arm,
+};

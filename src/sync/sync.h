@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What the primitives know of one another, and what a select needs of them to stand in a queue as one of several: to try
- * without waiting, and the queue itself. A waiter of another kind is told when the thing is its own: an event has been set,
- * or one permit of a semaphore has been taken for it.
- */
+/* What the primitives know of one another, and the checkpoint that they have in common. */
 #ifndef NORIA_SYNC_SYNC_H
 #define NORIA_SYNC_SYNC_H
 
@@ -37,12 +33,5 @@ void noria_mutex_pass_on(struct noria_mutex *mutex);
  * abandoned. If the mutex is free the wait is over at once.
  */
 void noria_mutex_rejoin(struct noria_mutex *mutex, struct hold_wait *wait);
-
-/* Take one permit if there is one, and nobody waits. */
-bool noria_semaphore_take(struct noria_semaphore *semaphore);
-struct waiters *noria_semaphore_waiters(struct noria_semaphore *semaphore);
-
-/* Of tasks that wait for it to be set; noria_event_is_set() is the attempt. */
-struct waiters *noria_event_waiters(struct noria_event *event);
 
 #endif

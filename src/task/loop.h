@@ -114,6 +114,18 @@ static inline struct task *noria_current(void)
 }
 
 /*
+ * The running task did something that cost no switch: count it, and yield when the turn's budget is spent, so that a
+ * task whose operations always complete at once cannot starve the others.
+ */
+static inline void task_spend(struct task *task)
+{
+	if (likely(task->loop->budget > 0))
+		task->loop->budget--;
+	else
+		noria_task_yield(task);
+}
+
+/*
  * How often noria_close() has closed this number. A call of several steps looks between them: if the count has changed,
  * the number may be somebody else's by now.
  */

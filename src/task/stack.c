@@ -27,11 +27,11 @@ struct slab {
 	size_t bytes, stack_size;
 	unsigned count, used;
 	unsigned fresh;      /* stacks from here on were never used: no guard yet */
-	unsigned free_count; /* how many of the free indices below count */
+	unsigned free_count; /* how many of `free` count */
 	bool offered;        /* its pages, to the kernel */
 	struct {
-		unsigned free_index;  /* by position: a stack of free stacks */
-		unsigned valgrind_id; /* by index */
+		struct stack stack; /* by index */
+		struct stack *free; /* by position: a stack of free stacks */
 	} slots[];
 };
 
@@ -79,7 +79,7 @@ static struct slab *slab_new(size_t stack_size)
 static void slab_free(struct slab *slab)
 {
 	for (unsigned i = 0; i < slab->fresh; i++)
-		VALGRIND_STACK_DEREGISTER(slab->slots[i].valgrind_id);
+		VALGRIND_STACK_DEREGISTER(slab->slots[i].stack.valgrind_id);
 	munmap(slab->memory, slab->bytes);
 	free(slab);
 }
@@ -135,16 +135,20 @@ static int guard(struct stack_pool *pool, char *memory)
 
 static int slab_prepare_fresh(struct stack_pool *pool, struct slab *slab)
 {
-	char *memory = slab->memory + slab->fresh * (slab->stack_size + STACK_GUARD);
+	char *memory = slab->memory + slab->fresh * (slab->stack_size + STACK_GUARD), *low = memory + STACK_GUARD;
+	struct stack *stack = &slab->slots[slab->fresh].stack;
 	int r = guard(pool, memory);
 
 	if (r < 0)
 		return noria_refuse(
 			-ENOMEM, "no guard for a task's stack (%s). Remedy: raise vm.max_map_count, or run fewer tasks",
 			strerror(-r));
-	slab->slots[slab->fresh].valgrind_id =
-		VALGRIND_STACK_REGISTER(memory + STACK_GUARD, memory + STACK_GUARD + slab->stack_size);
-	slab->slots[slab->free_count++].free_index = slab->fresh++;
+	*stack = (struct stack){.low = low,
+				.size = slab->stack_size,
+				.slab = slab,
+				.index = slab->fresh++,
+				.valgrind_id = VALGRIND_STACK_REGISTER(low, low + slab->stack_size)};
+	slab->slots[slab->free_count++].free = stack;
 	return 0;
 }
 
@@ -177,7 +181,7 @@ static __attribute__((noinline)) int make_stack_somehow(struct stack_pool *pool,
 	return r < 0 && free_reserves(pool) ? make_stack(pool, class) : r;
 }
 
-int noria_stack_get(struct stack_pool *pool, size_t size, struct stack *ret_stack)
+int noria_stack_get(struct stack_pool *pool, size_t size, struct stack **ret_stack)
 {
 	int class = size_class(size), r;
 	struct slab *slab;
@@ -193,10 +197,7 @@ int noria_stack_get(struct stack_pool *pool, size_t size, struct stack *ret_stac
 		slab = first_slab(&pool->partial[class]);
 	}
 	slab->used++;
-	ret_stack->slab = slab;
-	ret_stack->index = slab->slots[--slab->free_count].free_index;
-	ret_stack->low = slab->memory + ret_stack->index * (slab->stack_size + STACK_GUARD) + STACK_GUARD;
-	ret_stack->size = slab->stack_size;
+	*ret_stack = slab->slots[--slab->free_count].free;
 	if (slab->used == slab->count) {
 		list_remove(&slab->node);
 		list_push_back(&pool->full[class], &slab->node);
@@ -225,7 +226,7 @@ static void keep(struct stack_pool *pool, struct slab *slab, int class)
 	}
 }
 
-void noria_stack_put(struct stack_pool *pool, const struct stack *stack)
+void noria_stack_put(struct stack_pool *pool, struct stack *stack)
 {
 	struct slab *slab = stack->slab;
 	int class = size_class(slab->stack_size);
@@ -234,7 +235,7 @@ void noria_stack_put(struct stack_pool *pool, const struct stack *stack)
 		list_remove(&slab->node);
 		list_push_front(&pool->partial[class], &slab->node);
 	}
-	slab->slots[slab->free_count++].free_index = stack->index;
+	slab->slots[slab->free_count++].free = stack;
 	if (slab->used == 0)
 		keep(pool, slab, class);
 }

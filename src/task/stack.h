@@ -23,11 +23,13 @@ enum {
 
 struct slab;
 
+/* One of a slab's; its record stays where it is, and says the same for as long as the slab is there. */
 struct stack {
-	struct slab *slab;
 	char *low; /* the lowest usable byte; the guard is below */
 	size_t size;
+	struct slab *slab;
 	unsigned index;
+	unsigned valgrind_id;
 };
 
 struct stack_pool {
@@ -42,8 +44,8 @@ void noria_stack_pool_init(struct stack_pool *pool, bool guard_advice);
 void noria_stack_pool_done(struct stack_pool *pool);
 
 /* `size` is rounded up to a power of two. Returns 0, -EINVAL (too large) or -ENOMEM, with noria_message(). */
-int noria_stack_get(struct stack_pool *pool, size_t size, struct stack *ret_stack);
+int noria_stack_get(struct stack_pool *pool, size_t size, struct stack **ret_stack);
 /* A task can give back the stack on which it stands: it stays mapped and as it is until the next call. */
-void noria_stack_put(struct stack_pool *pool, const struct stack *stack);
+void noria_stack_put(struct stack_pool *pool, struct stack *stack);
 
 #endif

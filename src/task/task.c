@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <execinfo.h>
+#include <stddef.h>
 #include <string.h>
 
 /* Which states may come before: for a `state` known at compile time, a constant. */
@@ -41,7 +42,7 @@ static inline void fetch_next(const struct fifo_node *next)
 	if (!next)
 		return;
 	context_prefetch(&container_of(next, struct task, ready)->context);
-	for (int line = 0; next->next && line < 3; line++)
+	for (int line = 0; next->next && line < 4; line++)
 		__builtin_prefetch((const char *)next->next + 64 * line);
 }
 
@@ -97,7 +98,7 @@ int noria_task_backtrace(struct task *task, void **frames, int max)
 	struct inspection inspection = {.frames = frames, .max = max};
 
 	invariant(!loop->current);
-	if (!task->has_run || noria_context_sp(&task->context) < task->stack.low + INSPECTION_ROOM)
+	if (!task->has_run || noria_context_sp(&task->context) < task->stack->low + INSPECTION_ROOM)
 		return 0;
 	loop->inspection = &inspection;
 	context_switch(&loop->hub, &task->context);
@@ -122,12 +123,12 @@ static inline __attribute__((always_inline)) size_t depth_of(const struct task *
 	const char *lowest = frame;
 	size_t room;
 
-	if ((const char *)task->scope >= task->stack.low)
+	if ((const char *)task->scope >= task->stack->low)
 		lowest = lower(lowest, task->scope);
 	for (struct list *node = task->leftovers.next; node != &task->leftovers; node = node->next)
-		if ((const char *)node >= task->stack.low)
+		if ((const char *)node >= task->stack->low)
 			lowest = lower(lowest, node);
-	room = (size_t)(lowest - task->stack.low);
+	room = (size_t)(lowest - task->stack->low);
 	if (room < CLOSING_ROOM + BELOW_MIN)
 		room = BELOW_MIN;
 	else
@@ -147,11 +148,10 @@ static _Noreturn void returned_in_child(const struct task *task)
 static void bury(struct task *task)
 {
 	struct loop *loop = task->loop;
-	struct stack stack = task->stack;
 
 	list_remove(&task->all);
 	noria_context_done(&task->context);
-	noria_stack_put(&loop->stacks, &stack);
+	noria_stack_put(&loop->stacks, task->stack);
 	loop->tasks_alive--;
 }
 
@@ -187,7 +187,7 @@ static size_t colour(const struct stack *stack)
 
 int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec *spec, struct task **ret_task)
 {
-	struct stack stack;
+	struct stack *stack;
 	struct task *task;
 	char *top;
 	int r;
@@ -200,9 +200,9 @@ int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec
 	r = noria_stack_get(&loop->stacks, spec->stack_size, &stack);
 	if (unlikely(r < 0))
 		return r;
-	top = stack.low + stack.size - colour(&stack);
+	top = stack->low + stack->size - colour(stack);
 	task = (struct task *)(((uintptr_t)top - object_size - 15 - spec->extra - 63) & ~(uintptr_t)63);
-	memset(task, 0, sizeof *task); /* the rest is for the floor above to fill */
+	memset((char *)task + offsetof(struct task, wait), 0, sizeof *task - offsetof(struct task, wait));
 	task->loop = loop;
 	task->fn = spec->fn;
 	task->arg = spec->arg;
@@ -212,7 +212,7 @@ int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec
 	task->id = ++loop->last_task_id;
 	task->stack = stack;
 	task->state = TASK_NEW;
-	noria_context_make(&task->context, stack.low, (size_t)((char *)task - stack.low), task_main, task);
+	noria_context_make(&task->context, stack->low, (size_t)((char *)task - stack->low), task_main, task);
 	list_init(&task->leftovers);
 	list_push_back(&loop->tasks, &task->all);
 	loop->tasks_alive++;
@@ -236,16 +236,6 @@ void noria_task_park(struct task *task)
 {
 	move(task, TASK_PARKED);
 	switch_away(task);
-}
-
-void noria_task_spend(struct task *task)
-{
-	struct loop *loop = task->loop;
-
-	if (likely(loop->budget > 0))
-		loop->budget--;
-	else
-		noria_task_yield(task);
 }
 
 /* On the hub: run ready tasks until there are none, or the budget is spent. */

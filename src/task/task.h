@@ -44,9 +44,6 @@ struct task {
 	struct context context;
 	struct fifo_node ready; /* link in the run queue */
 	struct loop *loop;
-	struct wait *wait;   /* what it is parked on */
-	struct scope *scope; /* its innermost scope: floor 3's */
-	struct scope *outermost;
 	struct list leftovers;
 	void (*on_end)(struct task *task);
 	noria_task_fn *fn;
@@ -55,7 +52,11 @@ struct task {
 	const struct noria_site *site; /* where it was spawned */
 	uint64_t id;
 	struct list all; /* link in loop->tasks */
-	struct stack stack;
+	/* a new task has zeroes from here on */
+	struct wait *wait;   /* what it is parked on */
+	struct scope *scope; /* its innermost scope: floor 3's */
+	struct scope *outermost;
+	struct stack *stack;
 	unsigned turned_away; /* times it was told -ECANCELED since it was last not cancelled: floor 3's */
 	size_t progress;      /* bytes moved by its last whole transfer */
 	int result;
@@ -94,10 +95,5 @@ void noria_task_yield(struct task *task);
 void noria_task_park(struct task *task);
 /* Called on the hub: where a task is that does not run. Fills up to `max` return addresses, returns how many. */
 int noria_task_backtrace(struct task *task, void **frames, int max);
-/*
- * The running task did something that cost no switch: count it, and yield when the turn's budget is spent, so that a
- * task whose operations always complete at once cannot starve the others.
- */
-void noria_task_spend(struct task *task);
 
 #endif

@@ -198,6 +198,8 @@ static const struct {
 	{"cancel_10", "cancel and end, 10 tasks in a scope, per task", measure_cancel_10, SLEEPERS},
 	{"cancel_1000", "cancel and end, 1,000 tasks", measure_cancel_1000, SLEEPERS},
 	{"cancel_100000", "cancel and end, 100,000 tasks", measure_cancel_100000, SLEEPERS},
+	{"mutex", "mutex: lock, unlock, nobody else wants it", measure_mutex, COUNT},
+	{"channel", "channel: to another task and back", measure_channel, COUNT},
 	{"send", "noria_send() of no bytes, which completes at once", measure_send, COUNT},
 	{"send_within", "the same inside noria_within()", measure_send_within, COUNT},
 	{"sleep", "spawn, sleep and end, 100,000 at once", measure_sleepers, SLEEPERS},

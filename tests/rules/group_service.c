@@ -431,3 +431,22 @@ RULE(G23, services_and_handlers_wait_where_shields_are_checked)
 	EXPECT(worker.heard == -ECANCELED && slept == 0);
 	return 0;
 }
+
+static int end_at_once(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* G23: it may end by itself, in the turn in which the last ordinary child does. */
+RULE(G23, a_service_ends_with_the_last_child)
+{
+	struct noria_group group;
+
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, end_at_once, NULL) == 0);
+	MUST(noria_spawn_with(&group, end_at_once, NULL, &service) == 0);
+	EXPECT(noria_group_close(&group, 7) == 7);
+	EXPECT_NOTHING_TOLD();
+	return 0;
+}

@@ -97,29 +97,6 @@ UNIT(event, R15_waiting_in_a_loop_lets_others_run)
 	return 0;
 }
 
-static int told;
-
-static void tell(__attribute__((unused)) struct waiter *waiter)
-{
-	told++;
-}
-
-/* As a select stands in the queue. */
-UNIT(event, tells_a_waiter_of_another_kind)
-{
-	struct noria_event event = {0};
-	struct waiter one = {.told = tell, .task = noria_loop->current}, other = one;
-
-	told = 0;
-	noria_waiters_append(noria_event_waiters(&event), &one);
-	noria_waiters_append(noria_event_waiters(&event), &other);
-	noria_waiters_remove(&one);
-	noria_event_set(&event);
-	noria_event_set(&event);
-	EXPECT(told == 1 && !other.queue);
-	return 0;
-}
-
 Test(event, outside_a_runtime_nobody_waits)
 {
 	struct noria_event event = {0};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The semaphore: permits, order, large requests, cancels, a maximum, and waiters of another kind. */
+/* The semaphore: permits, order, large requests, cancels, and a maximum. */
 #include "sync_tasks.h"
 
 #include "sync/sync.h"
@@ -233,43 +233,6 @@ UNIT(semaphore, R15_acquiring_in_a_loop_lets_others_run)
 	turns(3);
 	stop = true;
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
-	return 0;
-}
-
-static int told;
-
-static void tell(__attribute__((unused)) struct waiter *waiter)
-{
-	told++;
-}
-
-/* As a select stands in the queue: it wants one permit, in its turn, and can leave. */
-UNIT(semaphore, a_waiter_of_another_kind_wants_one)
-{
-	struct noria_semaphore semaphore = NORIA_SEMAPHORE(1);
-	struct waiter one = {.told = tell, .task = noria_loop->current}, other = one;
-	struct noria_group group;
-	struct visit visits[1];
-	struct request requests[1];
-	int counter = 0;
-
-	told = 0;
-	EXPECT(noria_semaphore_take(&semaphore));
-	EXPECT(!noria_semaphore_take(&semaphore));
-	noria_waiters_append(noria_semaphore_waiters(&semaphore), &one);
-	MUST(noria_group_open(&group) == 0);
-	come_all(&group, visits, requests, &semaphore, &counter, (const int[]){2, 0});
-	noria_waiters_append(noria_semaphore_waiters(&semaphore), &other);
-	EXPECT_EQ(noria_semaphore_release_many(&semaphore, 2), 0);
-	EXPECT(told == 1 && !one.queue && noria_semaphore_permits(&semaphore) == 1);
-	EXPECT(!noria_semaphore_take(&semaphore)); /* somebody waits */
-	EXPECT_EQ(noria_semaphore_release(&semaphore), 0);
-	turns(2);
-	EXPECT(visits[0].inside && told == 1);
-	noria_waiters_remove(&other);
-	visits[0].go = true;
-	EXPECT_EQ(noria_group_close(&group, 0), 0);
-	EXPECT(told == 1 && noria_semaphore_permits(&semaphore) == 2);
 	return 0;
 }
 
