@@ -55,12 +55,9 @@ static int resolve(void *arg)
 static int dial(struct attempt *attempt)
 {
 	noria_autoclose int fd = noria_try(noria_socket(attempt->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-	int connected;
 
 	noria_try(noria_connect(fd, (struct sockaddr *)&attempt->address, attempt->length));
-	connected = fd;
-	fd = -1;
-	return connected;
+	return noria_take(&fd);
 }
 
 static int try_address(void *arg)

@@ -31,13 +31,10 @@ static inline int dial(int port)
 {
 	struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	noria_autoclose int fd = noria_try(noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-	int connected;
 
 	peer.sin_port = htons((uint16_t)port);
 	noria_try(noria_connect(fd, (struct sockaddr *)&peer, sizeof peer));
-	connected = fd;
-	fd = -1; /* it is the caller's now, and not closed here */
-	return connected;
+	return noria_take(&fd); /* it is the caller's now, and not closed here */
 }
 /* [end] */
 

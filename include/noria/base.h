@@ -19,10 +19,12 @@
 #define NORIA_BEGIN_DECLS extern "C" {
 #define NORIA_END_DECLS   }
 #define NORIA_AUTO_       auto
+#define NORIA_ASSERT_     static_assert
 #else
 #define NORIA_BEGIN_DECLS
 #define NORIA_END_DECLS
-#define NORIA_AUTO_ __auto_type
+#define NORIA_AUTO_   __auto_type
+#define NORIA_ASSERT_ _Static_assert
 #endif
 
 #define NORIA_PUBLIC __attribute__((visibility("default")))
@@ -44,6 +46,11 @@ struct noria_site {
 		&site_; \
 	}))
 
+/* Of values that can be errors. */
+#define NORIA_SIGNED_(value) \
+	NORIA_ASSERT_((__typeof__(value))-1 < (__typeof__(value))1, \
+		      "this must be a signed integer: errors are negative")
+
 /*
  * Give an error upward: evaluates to the value of `expression`, or returns it from the calling function if negative. The
  * place is added to the path of the task's current error (failure.h).
@@ -52,6 +59,7 @@ struct noria_site {
 #define NORIA_TRY_AS_(tried_, expression) \
 	(__extension__({ \
 		NORIA_AUTO_ tried_ = (expression); \
+		NORIA_SIGNED_(tried_); \
 		if (__builtin_expect(tried_ < 0, 0)) \
 			return noria_tried_at((int)tried_, NORIA_SITE("try"), __builtin_frame_address(0), \
 					      __builtin_return_address(0)); \

@@ -20,7 +20,10 @@ struct noria_group {
 	uint64_t opaque[80];
 } __attribute__((aligned(16)));
 
-/* What a child's end means for the others. A failure of the body cancels the children under every policy. */
+/*
+ * What a child's end means for the others. A failure of the body cancels the children under every policy, and so does one of
+ * a service, but under NORIA_SUPERVISE.
+ */
 enum noria_policy {
 	NORIA_FAIL_FAST = 0, /* a failure cancels the others, and is what the group closes with */
 	NORIA_SUPERVISE,     /* a failure spares the others, and goes to the failure handler at once (run.h) */
@@ -31,13 +34,13 @@ enum noria_policy {
 /* How a group is opened, where the defaults do not do. All zero: the defaults. */
 struct noria_group_options {
 	enum noria_policy policy;
-	unsigned children_max; /* children alive at once: a spawn beyond waits for one to end; 0: no bound */
+	unsigned children_max; /* ordinary children alive at once: a spawn beyond waits for one to end; 0: no bound */
 	unsigned failures_max; /* failures kept, further ones are counted; 0: 64 */
 	int64_t deadline_ns;   /* a point in time, for the body and all children; 0: none */
 	int64_t grace_ns;      /* see noria_scope_set_grace(); 0: as around the group */
 	/*
 	 * Race: called with each success that nobody will get: those after the first, and the first too when the group fails after
-	 * all (by its body, a service, a release handler) or is left by `return`. It runs in a task that ends or closes, and must not
+	 * all (by its body, a service, a release handler), a deadline around it has passed, or it is left by `return`. It runs in a task that ends or closes, and must not
 	 * park: close the descriptor, free the buffer. NULL: there is nothing to release.
 	 */
 	void (*dispose)(int result, void *arg);
@@ -75,16 +78,17 @@ enum { NORIA_TASK_NAME_MAX = 64 };
 #define noria_group_open(group) noria_group_open_at((group), NORIA_FOREVER, NULL, NORIA_SITE("group"))
 #define noria_group_open_until(group, deadline_ns) \
 	noria_group_open_at((group), (deadline_ns), NULL, NORIA_SITE("group"))
-#define noria_group_open_with(group, options) \
-	noria_group_open_at((group), NORIA_FOREVER, (options), NORIA_SITE("group"))
+#define noria_group_open_with(group, ...) \
+	noria_group_open_at((group), NORIA_FOREVER, (__VA_ARGS__), NORIA_SITE("group"))
 NORIA_PUBLIC NORIA_CHECKED int noria_group_open_at(struct noria_group *group, int64_t deadline_ns,
 						   const struct noria_group_options *options,
 						   const struct noria_site *site);
 
 /*
  * noria_spawn - start `int fn(void *arg)` as a child task of a group.
- * noria_spawn_with - the same with options (NULL: defaults).
- * noria_spawn_copy - the same with a copy of `size` bytes at `arg`, which lives as long as the child.
+ * noria_spawn_with - the same with options (NULL: defaults); `&(struct noria_spawn_options){.service = true}` will do.
+ * noria_spawn_named - the same with a name of its own.
+ * noria_spawn_copy - the same with a copy of `size` bytes at `arg`, which lives as long as the child; of none: NULL.
  *
  * The child runs when the caller next parks. Any task of the runtime may spawn into an open group, children of the
  * group included. The child owns its argument from the moment that 0 is returned: it always runs to its first
@@ -95,14 +99,25 @@ NORIA_PUBLIC NORIA_CHECKED int noria_group_open_at(struct noria_group *group, in
  * -ENOMEM when no stack can be had; -EAGAIN when the runtime's limit of tasks is reached; -ENXIO outside a runtime.
  * Not a checkpoint; but in a group with children_max it is one. Since 0.1.
  */
-#define noria_spawn(group, fn, arg)               noria_spawn_at((group), (fn), (arg), NULL, NORIA_SITE(#fn))
-#define noria_spawn_with(group, fn, arg, options) noria_spawn_at((group), (fn), (arg), (options), NORIA_SITE(#fn))
-#define noria_spawn_copy(group, fn, arg, size)    noria_spawn_copy_at((group), (fn), (arg), (size), NULL, NORIA_SITE(#fn))
+#define noria_spawn(group, fn, arg)             noria_spawn_at((group), (fn), (arg), NULL, NORIA_SITE(#fn))
+#define noria_spawn_with(group, fn, arg, ...)   noria_spawn_at((group), (fn), (arg), (__VA_ARGS__), NORIA_SITE(#fn))
+#define noria_spawn_copy(group, fn, arg, size)  noria_spawn_copy_at((group), (fn), (arg), (size), NULL, NORIA_SITE(#fn))
+#define noria_spawn_named(group, fn, arg, name) noria_spawn_named_((group), (fn), (arg), (name), NORIA_SITE(#fn))
 NORIA_PUBLIC NORIA_CHECKED int noria_spawn_at(struct noria_group *group, noria_task_fn *fn, void *arg,
 					      const struct noria_spawn_options *options, const struct noria_site *site);
 NORIA_PUBLIC NORIA_CHECKED int noria_spawn_copy_at(struct noria_group *group, noria_task_fn *fn, const void *arg,
 						   size_t size, const struct noria_spawn_options *options,
 						   const struct noria_site *site);
+
+static inline NORIA_CHECKED int noria_spawn_named_(struct noria_group *group, noria_task_fn *fn, void *arg,
+						   const char *name, const struct noria_site *site)
+{
+	struct noria_spawn_options options;
+
+	__builtin_memset(&options, 0, sizeof options);
+	options.name = name;
+	return noria_spawn_at(group, fn, arg, &options, site);
+}
 
 /*
  * noria_start - spawn a child and wait until it calls noria_ready(): a server that listens, a connection that stands.
@@ -114,8 +129,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_spawn_copy_at(struct noria_group *group, no
  * Returns: the value given to noria_ready(); the error that the child ended with before it was ready; -EPROTO when it ended
  * with success and never was; -ECANCELED when the starter was cancelled; or as noria_spawn(). Checkpoint. Since 0.2.
  */
-#define noria_start(group, fn, arg)               noria_start_at((group), (fn), (arg), NULL, NORIA_SITE(#fn))
-#define noria_start_with(group, fn, arg, options) noria_start_at((group), (fn), (arg), (options), NORIA_SITE(#fn))
+#define noria_start(group, fn, arg)           noria_start_at((group), (fn), (arg), NULL, NORIA_SITE(#fn))
+#define noria_start_with(group, fn, arg, ...) noria_start_at((group), (fn), (arg), (__VA_ARGS__), NORIA_SITE(#fn))
 NORIA_PUBLIC NORIA_CHECKED int noria_start_at(struct noria_group *group, noria_task_fn *fn, void *arg,
 					      const struct noria_spawn_options *options, const struct noria_site *site);
 
@@ -196,15 +211,18 @@ static inline struct noria_scope *noria_group_scope(struct noria_group *group)
  *
  * Always completes: when the caller is cancelled meanwhile, so are the children, and they are awaited. Returns
  *  - the code of the first failure, where there is one; noria_last_failure() then has all of them, as its causes;
- *  - under NORIA_RACE the first child's success, where there is one and neither the body, a service nor a release handler
- *    failed: failures of children before it are dropped, those of the losers' clean-up go to the failure handler;
+ *  - under NORIA_RACE the first child's success, where there is one, neither the body, a service nor a release handler
+ *    failed, and no deadline around the group has passed (then it is disposed of): failures of children before it are dropped, those of
+ *    the losers' clean-up go to the failure handler;
  *  - -ECANCELED when an outer scope is cancelled;
  *  - -ETIMEDOUT when the group's own deadline passed and the body or a child met it (they themselves saw -ECANCELED);
  *  - 0 for a `result` of -ECANCELED that comes of noria_group_cancel(); else `result`;
  *  - -EINVAL when it is not the task's innermost scope: nothing was closed, noria_message() names both places.
  * Checkpoint. Since 0.1.
  */
-NORIA_PUBLIC NORIA_CHECKED int noria_group_close(struct noria_group *group, int result);
+#define noria_group_close(group, result) noria_group_close_at((group), (result), NORIA_SITE("close"))
+NORIA_PUBLIC NORIA_CHECKED int noria_group_close_at(struct noria_group *group, int result,
+						    const struct noria_site *site);
 
 /*
  * noria_autogroup - a group that closes itself at the end of its variable's block, if it is open still, as noria_grouped()

@@ -84,10 +84,17 @@ NORIA_PUBLIC int noria_close(int fd);
 /*
  * noria_autoclose - a descriptor that closes itself when its variable goes out of scope, if it is not negative:
  *     noria_autoclose int fd = noria_try(noria_socket(AF_INET, SOCK_STREAM, 0));
- * To keep the descriptor, take it out: `int keep = fd; fd = -1;`.
+ * noria_take(&fd) - the descriptor itself, for whoever keeps it: the variable is -1 afterwards. `return noria_take(&fd);`
  */
 #define noria_autoclose __attribute__((cleanup(noria_autoclose_)))
 NORIA_PUBLIC void noria_autoclose_(int *fd);
+static inline int noria_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
 
 /*
  * noria_poll - wait until a descriptor is ready.

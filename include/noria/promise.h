@@ -81,7 +81,7 @@ NORIA_PUBLIC void noria_promise_unref(struct noria_promise *promise);
  * local and this is not its runtime's thread, and in the child of a fork(). Any thread (not in a signal handler), also after
  * the end of the runtime; not a checkpoint.
  */
-NORIA_PUBLIC NORIA_CHECKED int noria_promise_complete(struct noria_promise *promise, int64_t value);
+NORIA_PUBLIC int noria_promise_complete(struct noria_promise *promise, int64_t value);
 
 /*
  * noria_promise_wait - wait for the value. Any number of tasks may.

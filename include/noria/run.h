@@ -40,10 +40,11 @@ enum noria_signals {
 
 /* All zero: the defaults. Build one with `struct noria_config config = {0};` and set what you mean. */
 struct noria_config {
-	unsigned ring_entries;        /* submission queue entries to start with, 2 to 32768; 0: 128 */
-	unsigned ring_entries_max;    /* it grows to this under load, where the kernel can resize; 0: 4096 */
-	size_t stack_size;            /* bytes of a task's stack, up to 256 MiB; 0: 64 KiB (256 KiB under sanitizers) */
-	size_t tasks_max;             /* tasks alive at once; 0: 4 million */
+	unsigned ring_entries; /* submission queue entries to start with, 2 to 32768; 0: 128 */
+	unsigned
+		ring_entries_max; /* it grows to this under load, where the kernel can resize; 0: 4096, or ring_entries */
+	size_t stack_size;        /* bytes of a task's stack, up to 256 MiB; 0: 64 KiB (256 KiB under sanitizers) */
+	size_t tasks_max;         /* tasks alive at once; 0: 4 million */
 	enum noria_timeouts timeouts; /* see above */
 	enum noria_signals signals;   /* see above */
 	int64_t drain_timeout_ns;     /* grace of a drain; 0: 30 s; NORIA_FOREVER: no end */

@@ -80,16 +80,18 @@ NORIA_PUBLIC NORIA_CHECKED int noria_scope_open_at(struct noria_scope *scope, in
  *    the body brought no error of its own (an error of the body beats its timeout);
  *  - 0 for a `result` of -ECANCELED that comes of noria_scope_cancel() or noria_scope_drain() on this very scope: the
  *    cancel ends here (of a scope that hides nothing, unless an outer one is cancelled or drains as well);
- *  - -EINVAL when `scope` is not the task's innermost open scope: nothing was closed, noria_message() names both.
+ *  - -EINVAL when `scope` is not the task's innermost open scope, or closed already: nothing was closed, noria_message()
+ *    names both places.
  * Not a checkpoint: always completes. Since 0.1.
  */
-NORIA_PUBLIC ssize_t noria_scope_close(struct noria_scope *scope, ssize_t result);
+#define noria_scope_close(scope, result) noria_scope_close_at((scope), (result), NORIA_SITE("close"))
+NORIA_PUBLIC ssize_t noria_scope_close_at(struct noria_scope *scope, ssize_t result, const struct noria_site *site);
 
 /*
  * noria_scope_cancel - cancel everything that runs in a scope, from any task of the runtime.
  * noria_scope_cancel_because - the same with a reason for the people who will ask (copied, up to 95 bytes; NULL: none).
- * What is parked beneath is abandoned and wakes when its operation has really ended. Idempotent; on a closed scope it
- * does nothing. Not a checkpoint. Since 0.1.
+ * What is parked beneath is abandoned and wakes when its operation has really ended. Idempotent; on a closed scope, or
+ * one of another thread's runtime, it does nothing, and noria_message() says so. Not a checkpoint. Since 0.1.
  */
 #define noria_scope_cancel(scope)                 noria_scope_cancel_at((scope), NULL, NORIA_SITE("cancel"))
 #define noria_scope_cancel_because(scope, reason) noria_scope_cancel_at((scope), (reason), NORIA_SITE("cancel"))
@@ -184,6 +186,7 @@ NORIA_PUBLIC void noria_scope_cleanup_(struct noria_scope *scope);
 		__attribute__((cleanup(noria_scope_cleanup_))) struct noria_scope scope_; \
 		open(&scope_, (time_ns), (flags), NORIA_SITE(text)); \
 		NORIA_AUTO_ value_ = (expression); \
+		NORIA_SIGNED_(value_); \
 		(__typeof__(value_))noria_scope_close(&scope_, (ssize_t)value_); \
 	}))
 

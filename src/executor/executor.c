@@ -43,6 +43,7 @@ struct call {
 	int result;
 	bool never_started;
 	atomic_bool cancelled;
+	struct error error; /* the call's own */
 };
 
 struct admission {
@@ -82,7 +83,9 @@ static void *work(void *arg)
 
 		running = call;
 		noria_values_lend(call->wait.task);
+		noria_error_lend(&call->error);
 		call->result = call->fn(call->arg);
+		noria_error_lend(NULL);
 		noria_values_lend(NULL);
 		running = NULL;
 		noria_loop_post(loop, &call->remote); /* the call is the loop's again */
@@ -249,14 +252,14 @@ int noria_offload(noria_task_fn *fn, void *arg)
 	if (!task)
 		return -ENXIO;
 	if (unlikely(!fn))
-		return noria_refuse(-EINVAL, "noria_offload() without a function to run");
+		return task_answer(task, noria_refuse(-EINVAL, "noria_offload() without a function to run"));
 	r = scope_door(task);
 	if (r >= 0)
 		r = executor_get(task->loop, &call.executor);
 	if (r >= 0)
 		r = admit(call.executor, task);
 	if (r < 0)
-		return r;
+		return task_answer(task, r);
 	/* A cancel that came while we were let in. */
 	r = scope_door(task);
 	if (r >= 0) {
@@ -267,7 +270,9 @@ int noria_offload(noria_task_fn *fn, void *arg)
 	if (r >= 0) {
 		scope_wait(task, &call.wait);
 		r = call.never_started ? noria_scope_answer(task) : call.result;
-		if (unlikely(r < 0))
+		if (unlikely(r < 0 && call.error.code == r))
+			noria_error_take(task, &call.error);
+		else if (unlikely(r < 0))
 			noria_error_arose(task, r);
 	}
 	leave(call.executor);

@@ -238,6 +238,7 @@ int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const s
 	stream->leftover.task = task;
 	stream->leftover.site = site;
 	stream->leftover.close = close_leftover;
+	stream->leftover.waits = true;
 	list_push_back(&task->leftovers, &stream->leftover.node);
 	if (stream->buffers)
 		stream->buffers->streams++;

@@ -43,7 +43,8 @@ static void fill_defaults(struct noria_config *config)
 	const size_t stack_size = 64 * KIB;
 #endif
 	config->ring_entries = or_default(config->ring_entries, 128);
-	config->ring_entries_max = or_default(config->ring_entries_max, 4096);
+	config->ring_entries_max =
+		or_default(config->ring_entries_max, config->ring_entries > 4096 ? config->ring_entries : 4096);
 	config->stack_size = config->stack_size ? config->stack_size : stack_size;
 	config->tasks_max = config->tasks_max ? config->tasks_max : 4000000;
 	config->drain_timeout_ns = config->drain_timeout_ns ? config->drain_timeout_ns : noria_sec(30);
@@ -95,7 +96,6 @@ static void report_end(struct task *task, int verdict)
 	if (task->result < 0 && task->result != -ECANCELED &&
 	    (verdict != task->result || noria_error_speaks(task, task->result)))
 		noria_error_report(task, task->result, "the run ended with a failure");
-	noria_error_drop(task);
 }
 
 static void root_ended(struct task *task)
@@ -107,7 +107,8 @@ static void root_ended(struct task *task)
 	run->result = noria_drain_verdict(&run->drain, task->result);
 	report_end(task, run->result);
 	noria_values_drop(task);
-	scope_leave(&root->root);
+	noria_error_drop(task);
+	scope_leave(&root->root, task->site);
 }
 
 static int run_loop(struct run *run, noria_task_fn *fn, void *arg, const struct noria_site *site)

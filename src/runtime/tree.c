@@ -34,11 +34,15 @@ static size_t room(const struct text *text)
 /* A line goes in as a whole, with room left for the tail, or not at all. */
 __attribute__((format(printf, 3, 4))) static void add_line(struct text *text, int depth, const char *format, ...)
 {
-	int indent = (depth < DEPTH_MAX ? depth : DEPTH_MAX) * INDENT;
+	int indent = depth * INDENT;
 	char line[768];
 	va_list list;
 	int n;
 
+	if (text->lost > 0) { /* what comes first is worth more than what is short */
+		text->lost++;
+		return;
+	}
 	va_start(list, format);
 	n = vsnprintf(line, sizeof line, format, list);
 	va_end(list);
@@ -53,7 +57,7 @@ static int depth_of(const struct scope *scope)
 {
 	int depth = 0;
 
-	while ((scope = scope->parent))
+	while (depth < DEPTH_MAX && (scope = scope->parent))
 		depth++;
 	return depth;
 }
@@ -62,7 +66,7 @@ static void add_task(struct text *text, int depth, const struct task *task)
 {
 	char doing[160] = "is ready to run";
 
-	if (task->wait)
+	if (task->wait && !task->wait->done)
 		task->wait->class->describe(task->wait, doing, sizeof doing);
 	add_line(text, depth, "task %s #%llu, spawned at %s:%d: %s", task->name, (unsigned long long)task->id,
 		 task->site->file, task->site->line, doing);

@@ -67,7 +67,6 @@ static void child_ended(struct task *task)
 
 	if (unlikely(task->scope != task->outermost || !list_empty(&task->leftovers)))
 		noria_close_leftovers(task);
-	noria_values_drop(task);
 	if (unlikely(child->start)) {
 		noria_start_ended(child);
 		noria_done_free(child->done);
@@ -78,9 +77,10 @@ static void child_ended(struct task *task)
 	}
 	if (unlikely(child->handle))
 		noria_handle_end(child->handle, task->result);
+	noria_values_drop(task); /* after what handlers and disposers may have set */
 	if (unlikely(child->error.code))
-		noria_error_drop(task);
-	scope_leave(&child->root);
+		noria_error_drop(task); /* after what release functions may have met */
+	scope_leave(&child->root, task->site);
 	if (likely(!service))
 		leave_place(group);
 	else if (--group->services == 0 && group->closed && group->join)
@@ -99,11 +99,24 @@ static inline void child_init(struct child *child, struct group *group)
 
 static int refuse_spawn(const struct group *group, const struct noria_site *site)
 {
-	if (!scope_is_open(&group->scope) || group->closed)
-		return noria_refuse(-EINVAL, "spawning %s at %s:%d into a group that is closed", site->what, site->file,
-				    site->line);
-	return noria_refuse(-ECANCELED, "spawning %s at %s:%d into the group of %s:%d, which is cancelled", site->what,
-			    site->file, site->line, group->scope.site->file, group->scope.site->line);
+	const struct scope *scope = &group->scope;
+
+	if (scope_is_open(scope) && scope->cancelled && !group->closed)
+		return noria_refuse(-ECANCELED, "spawning %s at %s:%d into the group of %s:%d, which is cancelled",
+				    site->what, site->file, site->line, scope->site->file, scope->site->line);
+	if (scope_is_open(scope))
+		return noria_refuse(-EINVAL,
+				    "spawning %s at %s:%d into the group of %s:%d, which is being closed: its ordinary "
+				    "children have ended",
+				    site->what, site->file, site->line, scope->site->file, scope->site->line);
+	if (scope_was_closed(scope))
+		return noria_refuse(-EINVAL,
+				    "spawning %s at %s:%d into the group of %s:%d, which was closed at %s:%d. Remedy: "
+				    "open a group for it",
+				    site->what, site->file, site->line, scope->site->file, scope->site->line,
+				    scope->closed->file, scope->closed->line);
+	return noria_refuse(-EINVAL, "spawning %s at %s:%d into a group that was never opened", site->what, site->file,
+			    site->line);
 }
 
 static int check_options(const struct spawn_spec *spec)
@@ -119,7 +132,7 @@ static int check_options(const struct spawn_spec *spec)
 			return noria_refuse(-EINVAL,
 					    "spawning %s at %s:%d: struct noria_spawn_options: reserved must be zero",
 					    site->what, site->file, site->line);
-	return options->child ? noria_handle_refuse((const struct handle *)options->child, site) : 0;
+	return 0;
 }
 
 static void describe_spawn(const struct wait *wait, char *text, size_t size)
@@ -188,9 +201,13 @@ static inline int make_child(struct group *group, struct task *current, const st
 	struct child *child;
 	struct task *task;
 	char *extra;
-	int r;
+	int r = 0;
 
 	if (unlikely(options)) {
+		if (options->child) /* looked at here: the caller may have waited for a place since its other checks */
+			r = noria_handle_refuse((const struct handle *)options->child, spec->site);
+		if (r < 0)
+			return r;
 		if (options->service) /* until it is told, what concerns the ordinary children is hidden from it */
 			flags = NORIA_SCOPE_SHIELD;
 		if (options->stack_size)
@@ -199,7 +216,7 @@ static inline int make_child(struct group *group, struct task *current, const st
 			task_spec.extra += NORIA_TASK_NAME_MAX + 1;
 	}
 	if (unlikely(group->policy == NORIA_COLLECT) && !(options && options->service)) {
-		done = noria_done_new(spec->copy > 0 ? NULL : spec->arg);
+		done = noria_done_new(spec->copied ? NULL : spec->arg);
 		if (!done)
 			return noria_refuse(-ENOMEM, "no memory for a child's result");
 	}
@@ -210,8 +227,8 @@ static inline int make_child(struct group *group, struct task *current, const st
 	}
 	child = child_of(task);
 	extra = task_extra(task, sizeof(struct child));
-	if (spec->copy > 0)
-		task->arg = memcpy(extra, spec->arg, spec->copy);
+	if (unlikely(spec->copied))
+		task->arg = spec->copy > 0 ? memcpy(extra, spec->arg, spec->copy) : NULL;
 	child_init(child, group);
 	scope_enter_outermost(&child->root, task, &group->scope, flags, spec->site);
 	child->done = done;
@@ -286,9 +303,16 @@ int noria_spawn_at(struct noria_group *group, noria_task_fn *fn, void *arg, cons
 int noria_spawn_copy_at(struct noria_group *group, noria_task_fn *fn, const void *arg, size_t size,
 			const struct noria_spawn_options *options, const struct noria_site *site)
 {
-	struct spawn_spec spec = {
-		.fn = fn, .arg = (void *)(uintptr_t)arg, .copy = size, .options = options, .site = site};
+	struct spawn_spec spec = {.fn = fn,
+				  .arg = (void *)(uintptr_t)arg,
+				  .copied = true,
+				  .copy = size,
+				  .options = options,
+				  .site = site};
 
+	if (!arg && size > 0)
+		return noria_refuse(-EINVAL, "spawning %s at %s:%d with a copy of %zu bytes at NULL", site->what,
+				    site->file, site->line, size);
 	if (size > NORIA_SPAWN_COPY_MAX)
 		return noria_refuse(-EINVAL, "spawning %s at %s:%d with a copy of %zu bytes: the limit is %d",
 				    site->what, site->file, site->line, size, NORIA_SPAWN_COPY_MAX);

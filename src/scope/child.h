@@ -50,7 +50,8 @@ void noria_services_cancel(struct group *group);
 struct spawn_spec {
 	noria_task_fn *fn;
 	void *arg;
-	size_t copy; /* bytes of `arg` to copy; 0: it is passed on */
+	bool copied; /* `arg` is copied, not passed on */
+	size_t copy; /* so many bytes */
 	const struct noria_spawn_options *options;
 	const struct noria_site *site;
 	struct start *start; /* who waits for the child to be ready */
@@ -64,7 +65,8 @@ struct start {
 	struct wait wait;
 	struct child *child;
 	int value;
-	bool ready;
+	bool stopping; /* the starter has been cancelled: so is the child, and it cannot be ready any more */
+	bool finished; /* `value` is what noria_start() answers */
 };
 
 /* A child whose starter still waits has ended: tell the starter. */

@@ -142,10 +142,12 @@ int noria_group_next(struct noria_group *storage, struct noria_result *ret_resul
 	if (!task)
 		return -ENXIO;
 	if (!scope_is_open(&group->scope) || group->policy != NORIA_COLLECT || group->scope.task != task)
-		return refuse(group, task);
+		return task_answer(task, refuse(group, task));
 	r = scope_door(task);
 	if (r < 0)
 		return r;
+	if (group->done || group->live == 0)
+		task_spend(task);
 	noria_done_free(group->handed);
 	group->handed = NULL;
 	if (!group->done) {

@@ -22,7 +22,7 @@ void noria_describe_task(struct task *task, char *text, size_t size)
 	(void)backtrace(&here, 1); /* its first use loads a library, for which a task's stack may be too small */
 	count = noria_task_backtrace(task, frames, FRAMES);
 	symbols = count > 0 ? backtrace_symbols(frames, count) : NULL;
-	if (task->wait)
+	if (task->wait && !task->wait->done)
 		task->wait->class->describe(task->wait, doing, sizeof doing);
 	n = snprintf(text, size, "%s", doing);
 	for (int i = OWN_FRAMES; symbols && i < count && n > 0 && (size_t)n < size; i++)

@@ -50,8 +50,10 @@ int noria_scope_drain_at(struct noria_scope *storage, int64_t patience_ns, const
 	struct loop *loop;
 	int64_t now;
 
-	if (!scope_is_open(scope))
-		return noria_refuse(-EINVAL, "draining at %s:%d a scope that is not open", site->file, site->line);
+	int r = noria_scope_refuse_use(scope, "draining");
+
+	if (r < 0)
+		return r;
 	if (scope->drained)
 		return 0;
 	loop = scope->task->loop;

@@ -65,11 +65,13 @@ static inline void scope_enter_root(struct scope *scope, struct task *task, cons
 	task->scope = task->outermost = scope;
 }
 
-static inline void scope_leave(struct scope *scope)
+/* `site` is where it is closed. */
+static inline void scope_leave(struct scope *scope, const struct noria_site *site)
 {
 	struct scope *parent = scope->parent;
 
 	invariant(!scope->inner && list_empty(&scope->children));
+	scope->closed = site;
 	if (unlikely(timer_armed(&scope->timer)))
 		noria_timer_clear(scope->task->loop, &scope->timer);
 	if (unlikely(scope->cancelled) && !(parent && parent->cancelled))
@@ -78,7 +80,7 @@ static inline void scope_leave(struct scope *scope)
 		parent->inner = NULL;
 	else if (parent)
 		list_remove(&scope->sibling);
-	scope->magic = 0;
+	scope->magic = ~scope_magic(scope);
 }
 
 static inline ssize_t scope_verdict(const struct scope *scope, ssize_t result)

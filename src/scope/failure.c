@@ -1,17 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of an error: it begins, comes up the stack by noria_try(), is taken over by a group or handled. The path is an
- * error return trace as Zig has it. A place belongs to the current error if the code is the same and its frame lies further
- * up than that of the place before; otherwise a new error begins there.
+ * Failures as they are kept: nodes on the heap, in lists, as trees; and the failure handler. Nothing here recurses: a tree may
+ * be deeper than a task's stack.
  */
 #include "scope/failure.h"
 
 #include "base/assert.h"
-#include "base/message.h"
-#include "scope/scope.h"
+#include "scope/leftover.h"
 
-#include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,134 +21,6 @@ struct noria_failure noria_failure_bare(const struct task *task, int code, const
 				      .task = task->name,
 				      .spawn = spawn,
 				      .text = ""};
-}
-
-static struct noria_failure view_of(const struct task *task, const struct error *error, int code,
-				    const struct noria_site *spawn)
-{
-	struct noria_failure view = noria_failure_bare(task, code, spawn);
-
-	if (error->code != code)
-		return view;
-	view.time_ns = error->time_ns;
-	view.text = error->text;
-	view.path = error->path;
-	view.path_length = error->length;
-	view.path_lost = error->lost;
-	view.causes = error->causes.first ? &error->causes.first->public : NULL;
-	view.causes_lost = error->causes.lost;
-	return view;
-}
-
-struct noria_failure noria_error_view(struct task *task, int code, const struct noria_site *spawn)
-{
-	return view_of(task, noria_error_of(task), code, spawn);
-}
-
-void noria_error_begin(struct task *task, int code)
-{
-	struct error *error = noria_error_of(task);
-
-	noria_error_drop(task);
-	error->code = code;
-	error->seen = false;
-	error->length = 0;
-	error->lost = 0;
-	error->frame = NULL;
-	error->time_ns = noria_loop_clock(task->loop);
-	error->text[0] = '\0';
-}
-
-void noria_error_arose(struct task *task, int code)
-{
-	if (noria_error_of(task)->code == code)
-		noria_error_drop(task);
-}
-
-/*
- * A single cause without causes of its own is told by its code, which somebody got; but at the end of a run, when clean-up
- * code is bound to ignore what it gets, it is told all the same.
- */
-static bool has_unseen(const struct task *task, const struct error *error)
-{
-	const struct failure *first = error->causes.first;
-
-	if (error->code == 0 || error->seen)
-		return false;
-	return error->causes.kept + error->causes.lost > 1 ||
-	       (first && (first->public.causes || task->outermost->draining));
-}
-
-/* The record is out of the way of what the handler may do; what the handler is shown stays as it is. */
-static void report_and_drop(struct task *task, const char *text)
-{
-	struct error kept = *noria_error_of(task);
-	struct noria_failure view = view_of(task, &kept, kept.code, task->site);
-
-	error_init(noria_error_of(task));
-	noria_report(task->loop, &view, text);
-	noria_failures_free(&kept.causes);
-	noria_error_drop(task);
-}
-
-void noria_error_drop(struct task *task)
-{
-	struct error *error = noria_error_of(task);
-
-	if (unlikely(has_unseen(task, error))) {
-		report_and_drop(task, "failures of a group whose error was handled without a look at them");
-		return;
-	}
-	noria_failures_free(&error->causes);
-	error->code = 0;
-}
-
-void noria_error_report(struct task *task, int code, const char *text)
-{
-	struct noria_failure bare;
-
-	if (noria_error_of(task)->code == code) {
-		report_and_drop(task, text);
-		return;
-	}
-	bare = noria_failure_bare(task, code, task->site);
-	noria_report(task->loop, &bare, text);
-}
-
-void noria_error_of_group(struct task *task, int code, struct failures *failures)
-{
-	struct error *error = noria_error_of(task);
-
-	noria_error_begin(task, code);
-	error->causes = *failures;
-	*failures = (struct failures){0};
-}
-
-void noria_error_move(struct task *from, struct task *to)
-{
-	struct error *source = noria_error_of(from), *target = noria_error_of(to);
-
-	noria_error_drop(to);
-	*target = *source;
-	target->frame = NULL;
-	error_init(source);
-}
-
-const char *noria_error_reason(struct task *task, int code)
-{
-	const struct error *error = noria_error_of(task);
-	const char *description = strerrordesc_np(failure_errno(code));
-
-	if (error->code == code && error->text[0])
-		return error->text;
-	return description ? description : "an unknown error";
-}
-
-bool noria_error_speaks(struct task *task, int code)
-{
-	const struct error *error = noria_error_of(task);
-
-	return error->code == code && code != 0 && (error->text[0] || error->length > 0 || error->causes.first);
 }
 
 /* Takes the causes of an error along. */
@@ -263,97 +131,36 @@ void noria_failures_free(struct failures *failures)
 	*failures = (struct failures){0};
 }
 
-int noria_fail_at(int code, const struct noria_site *site, const char *format, ...)
+/* A text of one line comes before the failure, whose tree may follow; one of several lines comes after it. */
+static void write_report(const struct noria_failure *failure, const char *text)
 {
-	struct task *task = noria_loop ? noria_loop->current : NULL;
-	char text[NORIA_FAILURE_TEXT_MAX];
-	va_list arguments;
+	bool lines = strchr(text, '\n');
+	static __thread char report[4096]; /* task stacks are small, and nothing parks here */
+	size_t length = (size_t)snprintf(report, sizeof report, "noria: %s%s", lines ? "" : text, lines ? "" : ": ");
 
-	va_start(arguments, format);
-	vsnprintf(text, sizeof text, format ? format : "?", arguments);
-	va_end(arguments);
-	if (!task)
-		return noria_refuse(code < 0 ? code : -EINVAL, "%s", text);
-	noria_error_begin(task, code < 0 ? code : -EINVAL);
-	struct error *error = noria_error_of(task);
-
-	if (code < 0)
-		memcpy(error->text, text, sizeof text);
-	else
-		snprintf(error->text, sizeof error->text, "%.*s (noria_fail() with %d, which is no negative errno)",
-			 NORIA_FAILURE_TEXT_MAX - 64, text, code);
-	error->path[error->length++] = site;
-	return error->code;
-}
-
-/*
- * Code that was inlined shares the frame of the function that it was inlined into; so does a later call, which returns to
- * another place, and a later round of a loop, which comes by the same functions.
- */
-static bool comes_from_below(const struct error *error, const struct noria_site *site, const void *frame,
-			     const void *caller)
-{
-	if (!error->frame)
-		return true;
-	if (frame != error->frame)
-		return (uintptr_t)frame > (uintptr_t)error->frame;
-	for (unsigned i = error->inner; i < error->length; i++)
-		if (strcmp(error->path[i]->function, site->function) == 0)
-			return false;
-	return caller == error->caller;
-}
-
-int noria_tried_at(int code, const struct noria_site *site, const void *frame, const void *caller)
-{
-	struct task *task = noria_loop ? noria_loop->current : NULL;
-	struct error *error;
-
-	if (!task)
-		return code;
-	error = noria_error_of(task);
-	if (error->code != code || !comes_from_below(error, site, frame, caller))
-		noria_error_begin(task, code);
-	if (error->frame != frame)
-		error->inner = error->length;
-	error->frame = frame;
-	error->caller = caller;
-	if (error->length < NORIA_FAILURE_PATH_MAX)
-		error->path[error->length++] = site;
-	else
-		error->lost++;
-	return code;
-}
-
-const struct noria_failure *noria_last_failure(void)
-{
-	struct task *task = noria_current();
-	struct error *error = task ? noria_error_of(task) : NULL;
-
-	if (!error || error->code == 0)
-		return NULL;
-	error->seen = true;
-	error->view = noria_error_view(task, error->code, task->site);
-	return &error->view;
-}
-
-/* The failure's tree follows its line. */
-static void write_line(const struct noria_failure *failure, const char *text)
-{
-	char line[4096];
-	size_t length = (size_t)snprintf(line, sizeof line, "noria: %s: ", text);
-
-	if (length < sizeof line)
-		length += noria_failure_print(failure, line + length, sizeof line - length);
-	if (length >= sizeof line)
-		length = sizeof line - 1;
-	if (write(STDERR_FILENO, line, length) < 0)
+	if (length < sizeof report)
+		length += noria_failure_print(failure, report + length, sizeof report - length);
+	if (lines && length < sizeof report)
+		length += (size_t)snprintf(report + length, sizeof report - length, "%s\n", text);
+	if (length >= sizeof report)
+		length = sizeof report - 1;
+	if (write(STDERR_FILENO, report, length) < 0)
 		return; /* nowhere left to say it */
 }
 
+/* The handler's own mishaps are written: it cannot be asked about itself. */
 void noria_report(struct loop *loop, const struct noria_failure *failure, const char *text)
 {
-	if (loop->config.on_failure)
-		loop->config.on_failure(failure, text, loop->config.on_failure_arg);
-	else
-		write_line(failure, text);
+	struct task *task = loop->current;
+	const struct scope *scope = task ? task->scope : NULL;
+
+	if (!loop->config.on_failure || loop->reporting) {
+		write_report(failure, text);
+		return;
+	}
+	loop->reporting = true;
+	loop->config.on_failure(failure, text, loop->config.on_failure_arg);
+	if (task && task->scope != scope && !noria_scopes_close_inside(task, scope))
+		noria_scope_lost(task);
+	loop->reporting = false;
 }

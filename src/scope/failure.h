@@ -84,8 +84,12 @@ void noria_error_begin(struct task *task, int code);
 void noria_error_arose(struct task *task, int code);
 /* A group was closed with these, which are moved, and `code`: the task's new error. */
 void noria_error_of_group(struct task *task, int code, struct failures *failures);
-/* The error of a task becomes that of another one, which waited for it. */
-void noria_error_move(struct task *from, struct task *to);
+/* Another's error becomes the task's, who waited for that other: a child that it started, an offloaded call. */
+void noria_error_take(struct task *task, struct error *from);
+/* This thread, which runs no task, notes its errors here; NULL: no longer. */
+void noria_error_lend(struct error *error);
+/* A scope that was left has timed out: that is a new error of its task, which names the scope. */
+void noria_error_timed_out(const struct scope *scope);
 
 /* Tell the failure handler that a task failed with `code`: where that is its current error, with its story, which is over. */
 void noria_error_report(struct task *task, int code, const char *text);
@@ -99,6 +103,10 @@ bool noria_error_speaks(struct task *task, int code);
 struct noria_failure noria_failure_bare(const struct task *task, int code, const struct noria_site *spawn);
 /* The error `code` of a task as a failure, for the time of a call. */
 struct noria_failure noria_error_view(struct task *task, int code, const struct noria_site *spawn);
+
+/* The same of a record that is not the task's current one. */
+struct noria_failure noria_error_view_of(const struct task *task, const struct error *error, int code,
+					 const struct noria_site *spawn);
 
 /*
  * The error `code` of `task` becomes a node; where it was the task's current error, with its story. NULL when there is no

@@ -49,17 +49,22 @@ static void pick(struct failures *failures, int code, void (*handle)(const struc
 	}
 }
 
-/* An error without a tree is a failure by itself. */
+/* An error without a tree is a failure by itself. Its story is out of the way of what `handle` may do. */
 static int pick_alone(struct task *task, int result, int code, void (*handle)(const struct noria_failure *, void *),
 		      void *arg)
 {
-	struct noria_failure view = noria_error_view(task, result, task->site);
+	struct error story = {.code = 0};
+	struct noria_failure view;
 
 	if (code != 0 && code != result)
 		return result;
+	if (noria_error_of(task)->code == result) {
+		story = *noria_error_of(task);
+		error_init(noria_error_of(task));
+	}
+	view = noria_error_view_of(task, &story, result, task->site);
 	if (handle)
 		handle(&view, arg);
-	noria_error_drop(task);
 	return 0;
 }
 

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { INDENT_MAX = 20 };
+
 struct writer {
 	char *buffer;
 	size_t size, length;
@@ -89,8 +91,13 @@ static void put_number(struct writer *writer, int64_t number)
 
 static void put_indent(struct writer *writer, size_t depth)
 {
-	while (depth-- > 0)
+	for (size_t i = 0; i < depth && i < INDENT_MAX; i++)
 		put_string(writer, "    ");
+	if (depth > INDENT_MAX) {
+		put_string(writer, "(");
+		put_number(writer, (int64_t)depth);
+		put_string(writer, " deep) ");
+	}
 }
 
 static size_t finish(struct writer *writer)

@@ -63,8 +63,10 @@ int noria_scope_set_grace(struct noria_scope *storage, int64_t grace_ns)
 {
 	struct scope *scope = scope_from_public(storage);
 
-	if (!scope_is_open(scope))
-		return noria_refuse(-EINVAL, "setting the grace of a scope that is not open");
+	int r = noria_scope_refuse_use(scope, "setting the grace");
+
+	if (r < 0)
+		return r;
 	if (grace_ns < 0)
 		return noria_refuse(-EINVAL, "setting a negative grace for the %s of %s:%d", scope->site->what,
 				    scope->site->file, scope->site->line);

@@ -125,7 +125,7 @@ int noria_group_open_at(struct noria_group *storage, int64_t deadline_ns, const 
 
 	if (!task)
 		return -ENXIO;
-	r = noria_scope_refuse_open(&group->scope, site);
+	r = noria_scope_refuse_open(&group->scope, task, site);
 	if (r >= 0 && options)
 		r = check_options(options, site);
 	if (r < 0)
@@ -133,7 +133,11 @@ int noria_group_open_at(struct noria_group *storage, int64_t deadline_ns, const 
 	if (options && options->deadline_ns && options->deadline_ns < deadline_ns)
 		deadline_ns = options->deadline_ns;
 	group_enter(group, task, deadline_ns, options, site);
-	return options && options->grace_ns ? noria_scope_set_grace(noria_group_scope(storage), options->grace_ns) : 0;
+	if (options && options->grace_ns)
+		r = noria_scope_set_grace(noria_group_scope(storage), options->grace_ns);
+	if (unlikely(deadline_ns != NORIA_FOREVER)) /* it may lie behind */
+		noria_scope_expire(&group->scope, noria_loop_clock(task->loop));
+	return r;
 }
 
 /* A join cannot be abandoned: the cancel that would do so has reached the children already, and they are awaited. */
@@ -157,6 +161,8 @@ static void wait_for(struct group *group, struct task *task)
 
 static void join(struct group *group, struct task *task)
 {
+	if (group->live == 0)
+		task_spend(task); /* in which somebody may spawn into it */
 	if (group->live > 0)
 		wait_for(group, task);
 	group->closed = true;
@@ -175,22 +181,37 @@ static int close_with_failures(struct group *group, struct task *task)
 	return group->code;
 }
 
-static int group_verdict(struct group *group, struct task *task, int result)
+static bool has_timed_out(const struct scope *scope)
+{
+	while (scope && scope->cause != NORIA_CAUSE_DEADLINE)
+		scope = scope_hides(scope) ? NULL : scope->parent;
+	return scope;
+}
+
+static int group_verdict(struct group *group, struct task *task, int result, const struct noria_site *site)
 {
 	struct scope *parent = group->scope.parent;
 	ssize_t verdict;
 
 	task->scope = parent;
-	scope_leave(&group->scope);
+	scope_leave(&group->scope, site);
 	verdict = noria_scope_verdict(&group->scope, result);
 	if (group->failed || (group->code < 0 && !group->won))
 		return close_with_failures(group, task);
 	if (group->won) {
 		noria_failures_free(&group->failures);
-		return group->winner;
+		if (likely(noria_scope_answer(task) == 0 || !has_timed_out(parent)))
+			return group->winner;
+		/* Nobody will see it: the scope whose deadline that was says -ETIMEDOUT in its place. */
+		if (group->dispose)
+			group->dispose(group->winner, group->dispose_arg);
+		return -ECANCELED;
 	}
-	if (verdict == -ETIMEDOUT)
+	if (verdict == -ETIMEDOUT) {
+		if (result != -ETIMEDOUT)
+			noria_error_timed_out(&group->scope);
 		return -ETIMEDOUT;
+	}
 	/* Closing is a checkpoint of the scope around the group, and counts as one. */
 	if (likely(noria_scope_answer(task) == 0))
 		return (int)verdict;
@@ -199,7 +220,7 @@ static int group_verdict(struct group *group, struct task *task, int result)
 	return -ECANCELED;
 }
 
-int noria_group_leave(struct group *group, struct task *task, int result)
+int noria_group_leave(struct group *group, struct task *task, int result, const struct noria_site *site)
 {
 	bool collects = group->policy == NORIA_COLLECT;
 
@@ -212,10 +233,10 @@ int noria_group_leave(struct group *group, struct task *task, int result)
 		noria_done_settle(group);
 	if (unlikely(group->releases))
 		noria_releases_run(group, task);
-	return group_verdict(group, task, result);
+	return group_verdict(group, task, result, site);
 }
 
-int noria_group_close(struct noria_group *storage, int result)
+int noria_group_close_at(struct noria_group *storage, int result, const struct noria_site *site)
 {
 	struct group *group = group_from_public(storage);
 	struct task *task = noria_current();
@@ -223,10 +244,10 @@ int noria_group_close(struct noria_group *storage, int result)
 
 	if (!task)
 		return -ENXIO;
-	r = noria_scope_refuse_close(&group->scope, task);
+	r = noria_scope_refuse_close(&group->scope, task, site);
 	if (r < 0)
 		return r;
-	return noria_group_leave(group, task, result);
+	return noria_group_leave(group, task, result, site);
 }
 
 void noria_group_abandon(struct group *group, struct task *task, const char *text)
@@ -236,10 +257,10 @@ void noria_group_abandon(struct group *group, struct task *task, const char *tex
 
 	error_init(error);
 	noria_scope_interrupt(&group->scope, NORIA_CAUSE_EXPLICIT, task, group->scope.site, "left without a close");
-	r = noria_group_leave(group, task, 0);
+	r = noria_group_leave(group, task, 0, group->scope.site);
 	if (r >= 0 && group->won && group->dispose)
 		group->dispose(r, group->dispose_arg);
-	else if (group->code < 0)
+	else if (r < 0 && group->code == r)
 		noria_error_report(task, r, text);
 	noria_error_drop(task);
 	*error = kept;

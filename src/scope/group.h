@@ -55,7 +55,7 @@ void noria_group_fail(struct group *group, struct task *task, int code, const st
 /* An ordinary child ended: what that means is the policy's to say. */
 void noria_group_take_result(struct group *group, struct task *task, struct done *done);
 /* Wait for the children and leave the group, which is innermost: what noria_group_close() returns. */
-int noria_group_leave(struct group *group, struct task *task, int result);
+int noria_group_leave(struct group *group, struct task *task, int result, const struct noria_site *site);
 /* The group was left by its function's return, or by its task's: cancel, wait, and report what nobody will see. */
 void noria_group_abandon(struct group *group, struct task *task, const char *text);
 

@@ -56,9 +56,8 @@ void noria_child_cancel_at(struct noria_child *storage, const struct noria_site 
 {
 	struct handle *handle = from_public(storage);
 
-	if (is_spawned(handle) && handle->child)
-		noria_scope_interrupt(&handle->child->root, NORIA_CAUSE_EXPLICIT,
-				      noria_loop ? noria_loop->current : NULL, site, NULL);
+	if (is_spawned(handle) && handle->child && noria_scope_refuse_use(&handle->child->root, site->what) == 0)
+		noria_scope_interrupt(&handle->child->root, NORIA_CAUSE_EXPLICIT, noria_loop->current, site, NULL);
 }
 
 bool noria_child_ended(const struct noria_child *storage)
@@ -68,10 +67,20 @@ bool noria_child_ended(const struct noria_child *storage)
 	return is_spawned(handle) && !handle->child;
 }
 
+/* The handle may be gone, or another child's, once the child has ended: what is wanted of it is taken at that moment. */
 struct child_wait {
 	struct turn turn;
 	const struct handle *handle;
+	int result;
 };
+
+static void child_ended(struct waiter *waiter)
+{
+	struct child_wait *wait = container_of(waiter, struct child_wait, turn.waiter);
+
+	wait->result = wait->handle->result;
+	noria_turn_come(waiter);
+}
 
 static void describe(const struct wait *wait, char *text, size_t size)
 {
@@ -91,15 +100,31 @@ static bool is_above(const struct task *task, const struct scope *scope)
 	return scope;
 }
 
+/* The child that a task waits for by a handle, or NULL. */
+static const struct child *waits_for(const struct task *task)
+{
+	if (!task->wait || task->wait->done || task->wait->class != &child_class)
+		return NULL;
+	return container_of(turn_of(task->wait), struct child_wait, turn)->handle->child;
+}
+
+/* Can `child` end only after `task`? It may be the task, or one above it, or wait for such a one in its turn. */
+static bool ends_after(const struct child *child, const struct task *task)
+{
+	while (child && !is_above(&child->task, task->scope))
+		child = waits_for(&child->task);
+	return child;
+}
+
 int noria_handle_refuse_wait(const struct handle *handle, const struct task *task)
 {
 	if (!is_spawned(handle))
 		return noria_refuse(-EINVAL, "task %s waits for a child by a handle that was never spawned with",
 				    task->name);
-	if (handle->child && is_above(&handle->child->task, task->scope))
+	if (handle->child && ends_after(handle->child, task))
 		return noria_refuse(-EDEADLK,
 				    "task %s (spawned at %s:%d) waits for task %s (spawned at %s:%d), which is itself, "
-				    "or waits for it",
+				    "or cannot end before it",
 				    task->name, task->site->file, task->site->line, handle->child->task.name,
 				    handle->spawn->file, handle->spawn->line);
 	return 0;
@@ -115,11 +140,18 @@ int noria_child_wait(struct noria_child *storage, int *ret_result)
 	if (!task)
 		return -ENXIO;
 	r = noria_handle_refuse_wait(handle, task);
-	if (r >= 0)
-		r = scope_door(task);
-	if (r >= 0 && handle->child)
-		r = noria_turn_wait(&wait.turn, task, &handle->waiters, &child_class);
+	if (r < 0)
+		return task_answer(task, r);
+	r = scope_door(task);
+	if (r < 0)
+		return r;
+	if (!handle->child) {
+		if (ret_result)
+			*ret_result = handle->result;
+		return task_answer(task, 0);
+	}
+	r = noria_turn_wait_told(&wait.turn, task, &handle->waiters, &child_class, child_ended);
 	if (r >= 0 && ret_result)
-		*ret_result = handle->result;
+		*ret_result = wait.result;
 	return r;
 }

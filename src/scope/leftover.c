@@ -33,7 +33,7 @@ static void close_innermost(struct task *task)
 	}
 	noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT, task, scope->site, "left open");
 	task->scope = scope->parent;
-	scope_leave(scope);
+	scope_leave(scope, scope->site);
 }
 
 bool noria_scopes_close_inside(struct task *task, const struct scope *around)
@@ -56,22 +56,41 @@ bool noria_scopes_close_inside(struct task *task, const struct scope *around)
 	return true;
 }
 
+/* One that is closed without a wait; with `any`, the first. */
+static struct leftover *next_leftover(struct task *task, bool any)
+{
+	for (struct list *node = task->leftovers.next; node != &task->leftovers; node = node->next) {
+		struct leftover *leftover = list_entry(node, struct leftover, node);
+
+		if (leftover->task != task)
+			noria_scope_lost(task);
+		if (any || !leftover->waits)
+			return leftover;
+	}
+	return NULL;
+}
+
+static void close_all(struct task *task, bool any)
+{
+	struct leftover *leftover;
+
+	while ((leftover = next_leftover(task, any))) {
+		const struct noria_site *site = leftover->site;
+
+		list_remove(&leftover->node);
+		if (leftover->close(leftover))
+			left_open(task, site);
+	}
+}
+
+/* Locks come first: children that are waited for may need them. */
 void noria_close_leftovers(struct task *task)
 {
+	close_all(task, false);
 	while (task->scope != task->outermost) {
 		if (scope_is_open(task->scope))
 			left_open(task, task->scope->site);
 		close_innermost(task);
 	}
-	while (!list_empty(&task->leftovers)) {
-		struct leftover *leftover = list_entry(task->leftovers.next, struct leftover, node);
-		const struct noria_site *site;
-
-		if (leftover->task != task)
-			noria_scope_lost(task);
-		site = leftover->site;
-		list_remove(&leftover->node);
-		if (leftover->close(leftover))
-			left_open(task, site);
-	}
+	close_all(task, true);
 }

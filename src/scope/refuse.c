@@ -11,8 +11,10 @@
 
 bool noria_checks = NORIA_CHECKS;
 
-int noria_scope_refuse_open(const struct scope *scope, const struct noria_site *site)
+int noria_scope_refuse_open(const struct scope *scope, const struct task *task, const struct noria_site *site)
 {
+	if (unlikely(!scope_is_open(task->scope)))
+		noria_scope_lost(task);
 	(void)VALGRIND_MAKE_MEM_DEFINED(&scope->magic, sizeof scope->magic);
 	if (likely(!scope_is_open(scope)))
 		return 0;
@@ -32,7 +34,42 @@ _Noreturn void noria_scope_lost(const struct task *task)
 	noria_assert_failed(noria_message(), __FILE__, __LINE__);
 }
 
-int noria_scope_refuse_close(const struct scope *scope, const struct task *task)
+int noria_scope_refuse_use(const struct scope *scope, const char *doing)
+{
+	(void)VALGRIND_MAKE_MEM_DEFINED(&scope->magic, sizeof scope->magic);
+	if (unlikely(!noria_loop))
+		return noria_refuse(-EINVAL,
+				    "%s of a scope on a thread without a runtime. Remedy: call on the thread of its "
+				    "runtime; a promise can tell a task there from any thread",
+				    doing);
+	if (unlikely(!scope_is_open(scope)))
+		return scope_was_closed(scope)
+			       ? noria_refuse(-EINVAL, "%s of the %s of %s:%d, which was closed at %s:%d", doing,
+					      scope->site->what, scope->site->file, scope->site->line,
+					      scope->closed->file, scope->closed->line)
+			       : noria_refuse(-EINVAL, "%s of a scope that is not open", doing);
+	if (unlikely(scope->task->loop != noria_loop))
+		return noria_refuse(-EINVAL, "%s of the %s of %s:%d, which is another thread's runtime's", doing,
+				    scope->site->what, scope->site->file, scope->site->line);
+	return 0;
+}
+
+static int refuse_not_open(const struct scope *scope, const struct task *task, const struct noria_site *site)
+{
+	const struct noria_site *innermost = task->scope->site;
+
+	if (scope_was_closed(scope))
+		return noria_refuse(-EINVAL, "task %s closes at %s:%d the %s of %s:%d, which was closed at %s:%d",
+				    task->name, site->file, site->line, scope->site->what, scope->site->file,
+				    scope->site->line, scope->closed->file, scope->closed->line);
+	return noria_refuse(
+		-EINVAL,
+		"task %s closes at %s:%d a scope that was never opened; its innermost open one is the %s of "
+		"%s:%d",
+		task->name, site->file, site->line, innermost->what, innermost->file, innermost->line);
+}
+
+int noria_scope_refuse_close(const struct scope *scope, const struct task *task, const struct noria_site *site)
 {
 	const struct scope *innermost = task->scope;
 
@@ -42,23 +79,18 @@ int noria_scope_refuse_close(const struct scope *scope, const struct task *task)
 	if (!scope_is_open(innermost))
 		noria_scope_lost(task);
 	if (!scope_is_open(scope))
-		return noria_refuse(
-			-EINVAL,
-			"closing a scope that is not open; the innermost open one of task %s is the %s of %s:%d",
-			task->name, innermost->site->what, innermost->site->file, innermost->site->line);
+		return refuse_not_open(scope, task, site);
 	if (scope->task != task)
 		return noria_refuse(-EINVAL,
-				    "task %s (spawned at %s:%d) closes the %s that task %s opened at %s:%d. Remedy: "
-				    "the task that opens "
-				    "a scope closes it",
-				    task->name, task->site->file, task->site->line, scope->site->what,
-				    scope->task->name, scope->site->file, scope->site->line);
-	return noria_refuse(
-		-EINVAL,
-		"closing the %s of %s:%d while the %s of %s:%d, opened inside it, is open. Remedy: close in "
-		"reverse order",
-		scope->site->what, scope->site->file, scope->site->line, innermost->site->what, innermost->site->file,
-		innermost->site->line);
+				    "task %s (spawned at %s:%d) closes at %s:%d the %s that task %s opened at %s:%d. "
+				    "Remedy: the task that opens a scope closes it",
+				    task->name, task->site->file, task->site->line, site->file, site->line,
+				    scope->site->what, scope->task->name, scope->site->file, scope->site->line);
+	return noria_refuse(-EINVAL,
+			    "closing at %s:%d the %s of %s:%d while the %s of %s:%d, opened inside it, is open. "
+			    "Remedy: close in reverse order",
+			    site->file, site->line, scope->site->what, scope->site->file, scope->site->line,
+			    innermost->site->what, innermost->site->file, innermost->site->line);
 }
 
 int noria_scope_refuse_unbounded(const struct task *task)

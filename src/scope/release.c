@@ -50,7 +50,7 @@ static void run(struct group *group, struct task *task, const struct release *re
 		noria_scope_lost(task);
 	excused = group_excuses(&shield, r);
 	task->scope = shield.parent;
-	scope_leave(&shield);
+	scope_leave(&shield, release->site);
 	if (!excused)
 		noria_group_fail(group, task, r, release->site);
 }

@@ -40,6 +40,7 @@ void noria_scope_inherit(struct scope *scope, unsigned flags)
 	scope->draining = parent->draining;
 	scope->pierced = parent->pierced && !scope->hard;
 	scope->cancelled = parent->cancelled && !scope_hides(scope);
+	scope->told = 0;
 	scope->unbounded = is_unbounded(scope);
 	if (scope->shield && !scope->hard)
 		noria_scope_arm_hidden(scope);
@@ -69,6 +70,7 @@ static void mark_cancelled(struct scope *scope)
 	struct task *task = scope->task;
 
 	scope->cancelled = true;
+	scope->told = 0;
 	if (task->scope == scope && task->wait)
 		noria_wait_abandon(task->wait);
 }
@@ -89,6 +91,7 @@ void noria_scope_spread(struct scope *top)
 static void mark_pierced(struct scope *scope)
 {
 	scope->pierced = true;
+	scope->task->loop->interrupts++; /* more is above it than before */
 	if (!scope->cancelled)
 		mark_cancelled(scope);
 }
@@ -111,6 +114,7 @@ void noria_scope_pierce(struct scope *top)
 void noria_scope_interrupt_noted(struct scope *scope, enum noria_cause_kind cause)
 {
 	scope->cause = (uint8_t)cause;
+	scope->task->loop->interrupts++;
 	noria_timer_clear(scope->task->loop, &scope->timer);
 	if (!scope->cancelled)
 		noria_scope_spread(scope);
@@ -188,10 +192,15 @@ void noria_scope_refresh(struct scope *top)
 	}
 }
 
+/* Once for all that is above, until there is a new cause somewhere: a deep tree is left one scope after the other. */
 static void observe(struct scope *scope)
 {
-	for (; scope; scope = scope_hides(scope) ? NULL : scope->parent)
+	uint64_t now = scope->task->loop->interrupts;
+
+	for (; scope && scope->cancelled && scope->told != now; scope = scope_hides(scope) ? NULL : scope->parent) {
 		scope->observed |= scope->cause != NORIA_CAUSE_NONE;
+		scope->told = now;
+	}
 }
 
 int noria_scope_answer(struct task *task)
@@ -223,7 +232,8 @@ ssize_t noria_scope_verdict(const struct scope *scope, ssize_t result)
 	}
 	if (scope->cause == NORIA_CAUSE_DEADLINE)
 		return result == -ECANCELED || (result >= 0 && scope->observed) ? -ETIMEDOUT : result;
-	if (scope->idle && scope->cause == NORIA_CAUSE_SHUTDOWN)
+	/* What ends by a drain from outside is answered like the drain. */
+	if (scope->idle && scope->cause == NORIA_CAUSE_SHUTDOWN && (!scope->drained || (parent && parent->draining)))
 		return result;
 	/* A drain that ended in time ends here, unless a larger one goes on. */
 	if (scope->cause == NORIA_CAUSE_NONE && parent && parent->draining)

@@ -40,8 +40,9 @@ struct scope {
 	struct scope *inner; /* the next one of the same task; NULL: this is its innermost */
 	struct task *task;   /* who opened it */
 	const struct noria_site *site;
-	int64_t deadline;  /* its own */
-	int64_t effective; /* the earliest that counts here */
+	const struct noria_site *closed; /* where, once it is */
+	int64_t deadline;                /* its own */
+	int64_t effective;               /* the earliest that counts here */
 	union {
 		struct {
 			bool cancelled; /* a checkpoint in here answers -ECANCELED */
@@ -62,6 +63,7 @@ struct scope {
 	int64_t grace;        /* a duration */
 	struct list children; /* the outermost scopes of its child tasks */
 	struct list sibling;  /* among these */
+	uint64_t told;      /* cancelled: loop->interrupts when an answer in here was last noted in all scopes above */
 	struct timer timer; /* for the deadline or the patience of a drain; once cancelled, for the end of the grace */
 	int64_t patience_end;       /* drained: when it is cancelled */
 	int64_t grace_end;          /* cancelled by itself: when soft shields beneath fall */
@@ -84,6 +86,12 @@ static inline bool scope_is_open(const struct scope *scope)
 	return scope->magic == scope_magic(scope);
 }
 
+/* Its storage has not been used since. */
+static inline bool scope_was_closed(const struct scope *scope)
+{
+	return scope->magic == ~scope_magic(scope);
+}
+
 /* Is what comes from outside kept out? */
 static inline bool scope_hides(const struct scope *scope)
 {
@@ -98,9 +106,11 @@ ssize_t noria_scope_verdict(const struct scope *scope, ssize_t result);
 /* The storage of the task's innermost scope is gone: the tree points into garbage, and the process ends. */
 _Noreturn void noria_scope_lost(const struct task *task);
 /* -EINVAL with both places in the message unless storage is free for a scope. */
-int noria_scope_refuse_open(const struct scope *scope, const struct noria_site *site);
-/* -EINVAL with both places in the message unless `scope` is the innermost one of the task. */
-int noria_scope_refuse_close(const struct scope *scope, const struct task *task);
+int noria_scope_refuse_open(const struct scope *scope, const struct task *task, const struct noria_site *site);
+/* -EINVAL with both places in the message unless `scope` is the innermost one of the task. `site` is the closing call. */
+int noria_scope_refuse_close(const struct scope *scope, const struct task *task, const struct noria_site *site);
+/* -EINVAL, with a message, unless the scope is open, and of this thread's runtime. `doing` is what was to be done. */
+int noria_scope_refuse_use(const struct scope *scope, const char *doing);
 /* -EINVAL: the task would wait behind a shield that has no deadline. */
 int noria_scope_refuse_unbounded(const struct task *task);
 /* -EINVAL if a hard shield would have no deadline. `site` is its own. */
@@ -179,10 +189,15 @@ static inline int scope_door(struct task *task)
 	return 0;
 }
 
-/* Park on a wait that the scope's cancellation and deadlines may abandon. */
+/*
+ * Park on a wait that the scope's cancellation and deadlines may abandon. In a scope that is cancelled already, maybe since
+ * the door or during an earlier wait of the same call, it is abandoned at once.
+ */
 static inline void scope_wait(struct task *task, struct wait *wait)
 {
-	if (task->scope->effective != NORIA_FOREVER)
+	if (unlikely(task->scope->cancelled))
+		noria_wait_abandon(wait);
+	else if (task->scope->effective != NORIA_FOREVER)
 		noria_scope_arm(task->scope);
 	noria_wait_park(wait);
 }

@@ -4,6 +4,7 @@
  */
 #include "base/message.h"
 #include "scope/enter.h"
+#include "scope/failure.h"
 #include "scope/leftover.h"
 #include "scope/scope.h"
 
@@ -23,6 +24,13 @@ static inline void open_in(struct task *task, struct scope *scope, int64_t deadl
 	scope_enter(scope, task, task->scope, deadline_ns, unlikely(flags) ? flags | SCOPE_CHECKED : 0, site);
 }
 
+/* A computation may have lasted past its deadline within one turn of the loop; one that is given may lie behind. */
+static inline void expire_by_real_clock(struct task *task)
+{
+	if (unlikely(task->scope->effective != NORIA_FOREVER))
+		noria_scope_expire(task->scope, noria_loop_clock(task->loop));
+}
+
 int noria_scope_open_at(struct noria_scope *storage, int64_t deadline_ns, unsigned flags, const struct noria_site *site)
 {
 	struct scope *scope = scope_from_public(storage);
@@ -35,10 +43,11 @@ int noria_scope_open_at(struct noria_scope *storage, int64_t deadline_ns, unsign
 		return noria_refuse(-EINVAL, "unknown scope flags %#x at %s:%d", flags, site->file, site->line);
 	r = unlikely(flags & NORIA_SCOPE_HARD_SHIELD) ? noria_scope_refuse_hard(deadline_ns, site) : 0;
 	if (likely(r == 0))
-		r = noria_scope_refuse_open(scope, site);
+		r = noria_scope_refuse_open(scope, task, site);
 	if (unlikely(r < 0))
 		return r;
 	open_in(task, scope, deadline_ns, flags, site);
+	expire_by_real_clock(task);
 	return 0;
 }
 
@@ -53,8 +62,7 @@ void noria_scope_open_until_quietly_(struct noria_scope *storage, int64_t deadli
 		return;
 	}
 	open_in(task, scope, deadline_ns, flags, site);
-	if (deadline_ns != NORIA_FOREVER && deadline_ns <= noria_loop_clock(task->loop))
-		noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE, NULL, NULL, NULL);
+	expire_by_real_clock(task);
 }
 
 void noria_scope_open_quietly_(struct noria_scope *storage, int64_t duration_ns, unsigned flags,
@@ -80,10 +88,11 @@ void noria_scope_open_quietly_(struct noria_scope *storage, int64_t duration_ns,
 		noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE, NULL, NULL, NULL);
 }
 
-ssize_t noria_scope_close(struct noria_scope *storage, ssize_t result)
+ssize_t noria_scope_close_at(struct noria_scope *storage, ssize_t result, const struct noria_site *site)
 {
 	struct scope *scope = scope_from_public(storage);
 	struct task *task;
+	ssize_t verdict;
 	int r;
 
 	if (unlikely(scope->magic == MAGIC_NONE)) {
@@ -93,16 +102,19 @@ ssize_t noria_scope_close(struct noria_scope *storage, ssize_t result)
 	task = noria_current();
 	if (unlikely(!task))
 		return -ENXIO;
-	r = noria_scope_refuse_close(scope, task);
+	r = noria_scope_refuse_close(scope, task, site);
 	if (unlikely(r < 0))
 		return r;
 	if (unlikely(scope->group))
-		return noria_refuse(-EINVAL,
-				    "task %s closes the group of %s:%d as a scope. Remedy: noria_group_close()",
-				    task->name, scope->site->file, scope->site->line);
+		return noria_refuse(
+			-EINVAL, "task %s closes at %s:%d the group of %s:%d as a scope. Remedy: noria_group_close()",
+			task->name, site->file, site->line, scope->site->file, scope->site->line);
 	task->scope = scope->parent;
-	scope_leave(scope);
-	return scope_verdict(scope, result);
+	scope_leave(scope, site);
+	verdict = scope_verdict(scope, result);
+	if (unlikely(verdict == -ETIMEDOUT && result != -ETIMEDOUT))
+		noria_error_timed_out(scope);
+	return verdict;
 }
 
 void noria_scope_cleanup_(struct noria_scope *storage)
@@ -112,16 +124,15 @@ void noria_scope_cleanup_(struct noria_scope *storage)
 	struct task *task = scope_is_open(scope) ? noria_current() : NULL;
 
 	if (task && noria_scopes_close_inside(task, scope))
-		(void)noria_scope_close(storage, 0);
+		(void)noria_scope_close_at(storage, 0, scope->site);
 }
 
 void noria_scope_cancel_at(struct noria_scope *storage, const char *reason, const struct noria_site *site)
 {
 	struct scope *scope = scope_from_public(storage);
 
-	if (scope_is_open(scope))
-		noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT, noria_loop ? noria_loop->current : NULL, site,
-				      reason);
+	if (noria_scope_refuse_use(scope, site->what) == 0)
+		noria_scope_interrupt(scope, NORIA_CAUSE_EXPLICIT, noria_loop->current, site, reason);
 }
 
 int noria_scope_set_deadline(struct noria_scope *storage, int64_t deadline_ns)
@@ -129,8 +140,9 @@ int noria_scope_set_deadline(struct noria_scope *storage, int64_t deadline_ns)
 	struct scope *scope = scope_from_public(storage);
 	int r;
 
-	if (!scope_is_open(scope))
-		return noria_refuse(-EINVAL, "moving the deadline of a scope that is not open");
+	r = noria_scope_refuse_use(scope, "moving the deadline");
+	if (r < 0)
+		return r;
 	if (scope->cause != NORIA_CAUSE_NONE || scope->deadline <= noria_loop_clock(scope->task->loop))
 		return noria_refuse(-EBUSY,
 				    "moving the deadline of the %s of %s:%d, which has been cancelled or has expired",
@@ -142,18 +154,20 @@ int noria_scope_set_deadline(struct noria_scope *storage, int64_t deadline_ns)
 	noria_scope_refresh(scope);
 	/* Operations in flight may carry the old deadline as a linked timeout; from now on the heap keeps the new one. */
 	noria_scope_arm_one(scope);
+	if (deadline_ns != NORIA_FOREVER && deadline_ns <= noria_loop_clock(scope->task->loop))
+		noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE, NULL, NULL, NULL);
 	return 0;
 }
 
 int noria_scope_unshield(struct noria_scope *storage)
 {
 	struct scope *scope = scope_from_public(storage);
+	int r = noria_scope_refuse_use(scope, "lifting the shield");
 
-	if (!scope_is_open(scope))
-		return noria_refuse(-EINVAL, "lifting the shield of a scope that is not open");
-	if (!scope->shield)
-		return 0;
+	if (r < 0 || !scope->shield)
+		return r;
 	scope->shield = scope->hard = false;
+	scope->task->loop->interrupts++;
 	noria_scope_refresh(scope);
 	noria_scope_arm(scope); /* for what is parked beneath already, with no limit from outside */
 	if (scope->parent->cancelled && !scope->cancelled)
@@ -175,13 +189,6 @@ bool noria_draining(void)
 	struct task *task = noria_current();
 
 	return task && task->scope->draining;
-}
-
-/* A computation may have lasted past its deadline within one turn of the loop. */
-static void expire_by_real_clock(struct task *task)
-{
-	if (task->scope->effective != NORIA_FOREVER)
-		noria_scope_expire(task->scope, noria_loop_clock(task->loop));
 }
 
 /* The checkpoint of a call that takes no time of its own. */

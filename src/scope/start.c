@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The start handshake. The starter's wait is completed by the child: by being ready, or by its end. A cancel of the starter
- * is handed on to the child and the wait goes on, so that no half started child is left behind.
+ * The start handshake. The starter's wait is completed by the child: by being ready, or by its end. A starter that is
+ * cancelled cancels the child and waits for its end, so that no half started child is left behind.
  */
 #include "scope/child.h"
 
@@ -10,12 +10,11 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* The starter cancels the child itself when it runs: a long chain of starts must not be one of calls on this stack. */
 static void abandon(struct wait *wait)
 {
-	struct start *start = container_of(wait, struct start, wait);
-
-	noria_scope_interrupt(&start->child->root, NORIA_CAUSE_EXPLICIT, wait->task, start->child->task.site,
-			      "its starter was cancelled");
+	container_of(wait, struct start, wait)->stopping = true;
+	noria_wait_complete(wait);
 }
 
 static void describe(const struct wait *wait, char *text, size_t size)
@@ -26,12 +25,15 @@ static void describe(const struct wait *wait, char *text, size_t size)
 }
 
 static const struct wait_class start_class = {.abandon = abandon, .describe = describe};
+static const struct wait_class stop_class = {.describe = describe};
 
 static void finish(struct start *start, int value)
 {
 	start->child->start = NULL;
 	start->value = value;
-	noria_wait_complete(&start->wait);
+	start->finished = true;
+	if (!start->wait.done)
+		noria_wait_complete(&start->wait);
 }
 
 /* What the starter hears of a child that ended before it was ready. */
@@ -46,7 +48,9 @@ static int answer(struct child *child, struct task *starter)
 				    child->task.name, child->task.site->file, child->task.site->line);
 	}
 	if (child->error.code == result)
-		noria_error_move(&child->task, starter);
+		noria_error_take(starter, &child->error);
+	else
+		noria_error_arose(starter, result);
 	return result;
 }
 
@@ -55,6 +59,14 @@ void noria_start_ended(struct child *child)
 	struct start *start = child->start;
 
 	finish(start, answer(child, start->wait.task));
+}
+
+static void stop(struct start *start, struct task *starter)
+{
+	noria_scope_interrupt(&start->child->root, NORIA_CAUSE_EXPLICIT, starter, start->child->task.site,
+			      "its starter was cancelled");
+	noria_wait_init(&start->wait, &stop_class);
+	noria_wait_park(&start->wait);
 }
 
 int noria_start_at(struct noria_group *group, noria_task_fn *fn, void *arg, const struct noria_spawn_options *options,
@@ -74,6 +86,10 @@ int noria_start_at(struct noria_group *group, noria_task_fn *fn, void *arg, cons
 		return r;
 	noria_wait_init(&start.wait, &start_class);
 	scope_wait(task, &start.wait);
+	if (!start.finished)
+		stop(&start, task);
+	if (start.stopping && start.value == -ECANCELED)
+		(void)noria_scope_answer(task); /* this cancel has been seen now */
 	return start.value;
 }
 
@@ -97,7 +113,7 @@ int noria_ready(int value)
 						     : "task %s (spawned at %s:%d) says that it is ready, but was not "
 						       "started by noria_start()",
 				    task->name, site->file, site->line);
-	if (child->start->wait.abandoned)
+	if (child->start->stopping)
 		return noria_refuse(-ECANCELED, "the starter of task %s (spawned at %s:%d) was cancelled", task->name,
 				    site->file, site->line);
 	finish(child->start, value);

@@ -17,7 +17,7 @@ struct waiter *noria_waiters_tell_first(struct waiters *queue)
 	return waiter;
 }
 
-static void told(struct waiter *waiter)
+void noria_turn_come(struct waiter *waiter)
 {
 	noria_wait_complete(&container_of(waiter, struct turn, waiter)->wait);
 }
@@ -28,7 +28,8 @@ void noria_turn_abandon(struct wait *wait)
 	noria_wait_complete(wait);
 }
 
-int noria_turn_wait(struct turn *turn, struct task *task, struct waiters *queue, const struct wait_class *class)
+int noria_turn_wait_told(struct turn *turn, struct task *task, struct waiters *queue, const struct wait_class *class,
+			 void (*told)(struct waiter *waiter))
 {
 	turn->waiter.task = task;
 	turn->waiter.told = told;
@@ -39,4 +40,9 @@ int noria_turn_wait(struct turn *turn, struct task *task, struct waiters *queue,
 	else
 		noria_wait_park(&turn->wait);
 	return turn->wait.abandoned ? noria_scope_answer(task) : 0;
+}
+
+int noria_turn_wait(struct turn *turn, struct task *task, struct waiters *queue, const struct wait_class *class)
+{
+	return noria_turn_wait_told(turn, task, queue, class, noria_turn_come);
 }

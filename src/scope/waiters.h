@@ -80,6 +80,10 @@ void noria_turn_abandon(struct wait *wait);
  * checkpoint. Returns 0 when its turn has come, or -ECANCELED.
  */
 int noria_turn_wait(struct turn *turn, struct task *task, struct waiters *queue, const struct wait_class *class);
+/* The same for one who does something at the moment when its turn comes: `told` ends with noria_turn_come(). */
+int noria_turn_wait_told(struct turn *turn, struct task *task, struct waiters *queue, const struct wait_class *class,
+			 void (*told)(struct waiter *waiter));
+void noria_turn_come(struct waiter *waiter);
 
 static inline struct turn *turn_of(const struct wait *wait)
 {

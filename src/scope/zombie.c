@@ -88,6 +88,5 @@ int noria_scope_turn_away(struct task *task)
 			return 0;
 		r = noria_scope_refuse_unbounded(task);
 	}
-	task_spend(task);
-	return r;
+	return task_answer(task, r);
 }

@@ -80,6 +80,12 @@ static void describe(const struct wait *wait, char *text, size_t size)
 
 static const struct wait_class barrier_class = {.abandon = abandon, .describe = describe};
 
+static int refuse_empty(const struct noria_site *site)
+{
+	return noria_refuse(-EINVAL, "the barrier at %s:%d has no parties. Remedy: NORIA_BARRIER(parties)", site->file,
+			    site->line);
+}
+
 static int refuse_broken(const struct noria_site *site, const struct breach *breach)
 {
 	return noria_refuse(-EPIPE,
@@ -99,15 +105,14 @@ int noria_barrier_wait_at(struct noria_barrier *storage, const struct noria_site
 	if (!task)
 		return -ENXIO;
 	if (barrier->parties == 0)
-		return noria_refuse(-EINVAL, "the barrier at %s:%d has no parties. Remedy: NORIA_BARRIER(parties)",
-				    site->file, site->line);
+		return task_answer(task, refuse_empty(site));
 	r = sync_door(task, barrier->arrived + 1 == barrier->parties);
 	if (r < 0) {
 		break_up(barrier, task, site);
 		return r;
 	}
 	if (barrier->broken.what)
-		return refuse_broken(site, &barrier->broken);
+		return task_answer(task, refuse_broken(site, &barrier->broken));
 	if (barrier->arrived + 1 == barrier->parties) {
 		end_round(barrier, (struct breach){NULL});
 		return 1;

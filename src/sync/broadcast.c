@@ -208,15 +208,15 @@ int noria_broadcast_send(struct noria_broadcast *storage, const void *item)
 	if (!task)
 		return -ENXIO;
 	r = refuse(broadcast);
-	if (r >= 0)
-		r = scope_door(task);
+	if (r < 0)
+		return task_answer(task, r);
+	r = scope_door(task);
 	if (r < 0)
 		return r;
 	r = send_now(broadcast, item);
 	if (r == -EAGAIN)
 		return noria_exchange_wait(task, &broadcast->senders, (void *)(uintptr_t)item, &send_class, broadcast);
-	task_spend(task);
-	return r;
+	return task_answer(task, r);
 }
 
 int noria_broadcast_trysend(struct noria_broadcast *storage, const void *item)
@@ -295,15 +295,15 @@ int noria_broadcast_recv(struct noria_subscriber *storage, void *ret_item)
 	if (!task)
 		return -ENXIO;
 	r = refuse_subscriber(subscriber);
-	if (r >= 0)
-		r = scope_door(task);
+	if (r < 0)
+		return task_answer(task, r);
+	r = scope_door(task);
 	if (r < 0)
 		return r;
 	r = recv_now(subscriber, ret_item);
 	if (r == -EAGAIN)
 		return noria_exchange_wait(task, &subscriber->receivers, ret_item, &recv_class, subscriber);
-	task_spend(task);
-	return r;
+	return task_answer(task, r);
 }
 
 int noria_broadcast_tryrecv(struct noria_subscriber *storage, void *ret_item)

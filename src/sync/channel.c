@@ -159,15 +159,14 @@ int noria_channel_send(struct noria_channel *storage, const void *item)
 		return -ENXIO;
 	r = refuse(channel);
 	if (unlikely(r < 0))
-		return r;
+		return task_answer(task, r);
 	r = scope_door(task);
 	if (unlikely(r < 0))
 		return r;
 	r = send_now(channel, item);
 	if (r == -EAGAIN)
 		return noria_exchange_wait(task, &channel->senders, (void *)(uintptr_t)item, &send_class, channel);
-	task_spend(task);
-	return r;
+	return task_answer(task, r);
 }
 
 int noria_channel_trysend(struct noria_channel *storage, const void *item)
@@ -188,15 +187,14 @@ int noria_channel_recv(struct noria_channel *storage, void *ret_item)
 		return -ENXIO;
 	r = refuse(channel);
 	if (unlikely(r < 0))
-		return r;
+		return task_answer(task, r);
 	r = scope_door(task);
 	if (unlikely(r < 0))
 		return r;
 	r = recv_now(channel, ret_item);
 	if (r == -EAGAIN)
 		return noria_exchange_wait(task, &channel->receivers, ret_item, &recv_class, channel);
-	task_spend(task);
-	return r;
+	return task_answer(task, r);
 }
 
 int noria_channel_tryrecv(struct noria_channel *storage, void *ret_item)

@@ -72,6 +72,13 @@ static int refuse_mutex(const struct noria_mutex *mutex, const struct task *task
 		task->name, site->file, site->line, held->task->name, held->site->file, held->site->line);
 }
 
+static int refuse_another(const struct task *task, const struct noria_site *site)
+{
+	return noria_refuse(-EINVAL,
+			    "task %s waits at %s:%d with another mutex than those who wait for the same condition",
+			    task->name, site->file, site->line);
+}
+
 int noria_condition_wait_at(struct noria_condition *storage, struct noria_mutex *mutex, const struct noria_site *site)
 {
 	struct condition *condition = from_public(storage);
@@ -82,14 +89,12 @@ int noria_condition_wait_at(struct noria_condition *storage, struct noria_mutex 
 	if (!task)
 		return -ENXIO;
 	if (!noria_mutex_is_held(mutex, task))
-		return refuse_mutex(mutex, task, site);
+		return task_answer(task, refuse_mutex(mutex, task, site));
 	r = scope_door(task);
 	if (r < 0)
 		return r;
 	if (!waiters_empty(&condition->waiters) && condition->mutex != mutex)
-		return noria_refuse(
-			-EINVAL, "task %s waits at %s:%d with another mutex than those who wait for the same condition",
-			task->name, site->file, site->line);
+		return task_answer(task, refuse_another(task, site));
 	wait.hold_wait = (struct hold_wait){.hold = noria_mutex_hold(mutex), .what = "mutex", .site = site};
 	condition->mutex = mutex;
 	noria_mutex_pass_on(mutex);

@@ -28,8 +28,8 @@ void noria_exchange_abandon(struct wait *wait)
 	noria_wait_complete(wait);
 }
 
-int noria_exchange_stand(struct task *task, struct waiters *queue, void *item, const struct wait_class *class,
-			 const void *object)
+int noria_exchange_wait(struct task *task, struct waiters *queue, void *item, const struct wait_class *class,
+			const void *object)
 {
 	struct encounter encounter;
 
@@ -40,15 +40,8 @@ int noria_exchange_stand(struct task *task, struct waiters *queue, void *item, c
 	encounter.wait = (struct wait){.class = class, .task = task};
 	waiters_append(queue, &encounter.exchange.waiter);
 	scope_wait(task, &encounter.wait);
-	return encounter.wait.abandoned ? -ECANCELED : encounter.exchange.result;
-}
-
-int noria_exchange_wait(struct task *task, struct waiters *queue, void *item, const struct wait_class *class,
-			const void *object)
-{
-	int r = noria_exchange_stand(task, queue, item, class, object);
-
-	if (unlikely(r == -ECANCELED))
-		(void)noria_scope_answer(task);
-	return r;
+	if (likely(!encounter.wait.abandoned))
+		return encounter.exchange.result;
+	(void)noria_scope_answer(task);
+	return -ECANCELED;
 }

@@ -57,9 +57,6 @@ void noria_exchange_abandon(struct wait *wait);
 /* Stand in a queue until told. The caller has passed its checkpoint. Returns the result, or -ECANCELED. */
 int noria_exchange_wait(struct task *task, struct waiters *queue, void *item, const struct wait_class *class,
 			const void *object);
-/* The same for a caller who may stay although it is cancelled: nobody has been told of the cancel yet. */
-int noria_exchange_stand(struct task *task, struct waiters *queue, void *item, const struct wait_class *class,
-			 const void *object);
 
 /* Items are small: often a pointer, or a number. */
 static inline void item_copy(void *to, const void *from, size_t size)

@@ -70,14 +70,11 @@ static const struct hold *tell_cycle(const struct hold *hold, size_t length, cha
 	return hold;
 }
 
-int noria_hold_refuse_cycle(const struct hold_wait *wait, const struct task *task)
+static __attribute__((noinline)) int refuse_cycle(const struct hold_wait *wait, const struct task *task, size_t length)
 {
-	size_t length = cycle_length(wait->hold, task);
 	const struct leftover *last = &wait->hold->leftover;
 	char links[440];
 
-	if (likely(length == 0))
-		return 0;
 	if (length == 1)
 		return noria_refuse(
 			-EDEADLK,
@@ -91,6 +88,13 @@ int noria_hold_refuse_cycle(const struct hold_wait *wait, const struct task *tas
 		". Remedy: take locks in one order everywhere",
 		length, task->name, last->site->file, last->site->line, wait->site->file, wait->site->line, wait->what,
 		links);
+}
+
+int noria_hold_refuse_cycle(const struct hold_wait *wait, struct task *task)
+{
+	size_t length = cycle_length(wait->hold, task);
+
+	return likely(length == 0) ? 0 : task_answer(task, refuse_cycle(wait, task, length));
 }
 
 void noria_hold_describe(const struct wait *wait, char *text, size_t size)

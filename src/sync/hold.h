@@ -62,9 +62,9 @@ static inline void hold_drop(struct hold *hold)
 
 /*
  * Somebody has it: may `task` wait? -EDEADLK if it has it itself, or if who has it waits for `task` over any number of
- * holds; the message names them all. Else 0.
+ * holds; the message names them all, and the others get their turn. Else 0.
  */
-int noria_hold_refuse_cycle(const struct hold_wait *wait, const struct task *task);
+int noria_hold_refuse_cycle(const struct hold_wait *wait, struct task *task);
 
 /* What classes of such waits have as their `describe`; they are recognised by it. */
 void noria_hold_describe(const struct wait *wait, char *text, size_t size);

@@ -94,8 +94,14 @@ static __attribute__((noinline)) int refuse_unlock(const struct mutex *mutex, co
 	const struct leftover *held = &mutex->hold.leftover;
 
 	if (!held->task)
-		return noria_refuse(-EPERM, "task %s unlocks at %s:%d a mutex that is not locked", task->name,
-				    site->file, site->line);
+		return held->site
+			       ? noria_refuse(
+					 -EPERM,
+					 "task %s unlocks at %s:%d a mutex that is not locked; it was unlocked last at "
+					 "%s:%d",
+					 task->name, site->file, site->line, held->site->file, held->site->line)
+			       : noria_refuse(-EPERM, "task %s unlocks at %s:%d a mutex that was never locked",
+					      task->name, site->file, site->line);
 	return noria_refuse(
 		-EPERM,
 		"task %s unlocks at %s:%d a mutex that task %s locked at %s:%d. Remedy: the task that locks a "
@@ -112,6 +118,7 @@ int noria_mutex_unlock_at(struct noria_mutex *storage, const struct noria_site *
 		return -ENXIO;
 	if (unlikely(mutex->hold.leftover.task != task))
 		return refuse_unlock(mutex, task, site);
+	mutex->hold.leftover.site = site;
 	noria_mutex_pass_on(storage);
 	return 0;
 }

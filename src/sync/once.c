@@ -58,6 +58,11 @@ static int wait_for(struct once *once, struct task *task, const struct noria_sit
 	return r < 0 ? r : noria_turn_wait(&wait.turn, task, &once->waiters, &once_class);
 }
 
+static int refuse_empty(const struct noria_site *site)
+{
+	return noria_refuse(-EINVAL, "once at %s:%d without a function", site->file, site->line);
+}
+
 int noria_once_at(struct noria_once *storage, noria_task_fn *fn, void *arg, const struct noria_site *site)
 {
 	struct once *once = from_public(storage);
@@ -67,7 +72,7 @@ int noria_once_at(struct noria_once *storage, noria_task_fn *fn, void *arg, cons
 	if (!task)
 		return -ENXIO;
 	if (!fn)
-		return noria_refuse(-EINVAL, "once at %s:%d without a function", site->file, site->line);
+		return task_answer(task, refuse_empty(site));
 	r = sync_door(task, once->done || !once->hold.leftover.task);
 	if (r < 0)
 		return r;

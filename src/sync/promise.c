@@ -272,28 +272,63 @@ void noria_promise_unref(struct noria_promise *storage)
 		unref(from_public(storage));
 }
 
+/*
+ * A task in noria_promise_wait(). It is in the queue until the value is there, or it gives up itself: a cancel only wakes
+ * it, so that nobody takes the promise from under it before it has run.
+ */
+struct standing {
+	struct exchange exchange;
+	struct wait wait;
+	struct task *task;
+	struct promise *promise;
+};
+
+static struct standing *standing_of(const struct wait *wait)
+{
+	return container_of(wait, struct standing, wait);
+}
+
+static bool is_told(const struct standing *standing)
+{
+	return !standing->exchange.waiter.queue;
+}
+
+static void told(struct waiter *waiter)
+{
+	struct wait *wait = &container_of(exchange_of(waiter), struct standing, exchange)->wait;
+
+	if (!wait->done)
+		noria_wait_complete(wait);
+}
+
+static void abandon(struct wait *wait)
+{
+	noria_wait_complete(wait);
+}
+
 static void describe(const struct wait *wait, char *text, size_t size)
 {
-	const struct promise *promise = encounter_object(wait);
+	const struct promise *promise = standing_of(wait)->promise;
 
 	snprintf(text, size, "waits for the promise of %s:%d", promise->site->file, promise->site->line);
 }
 
 /* By `local` and by whether the wait may be given up. */
 static const struct wait_class classes[2][2] = {
-	{{.describe = describe, .external = true},
-	 {.describe = describe, .external = true, .abandon = noria_exchange_abandon}},
-	{{.describe = describe}, {.describe = describe, .abandon = noria_exchange_abandon}},
+	{{.describe = describe, .external = true}, {.describe = describe, .external = true, .abandon = abandon}},
+	{{.describe = describe}, {.describe = describe, .abandon = abandon}},
 };
 
-static const struct wait_class *class_of(const struct promise *promise, bool may_leave)
+/* Until the value is there, or a cancel wakes it. */
+static void stand(struct standing *standing, bool may_be_woken)
 {
-	return &classes[promise->local][may_leave];
+	noria_wait_init(&standing->wait, &classes[standing->promise->local][may_be_woken]);
+	scope_wait(standing->task, &standing->wait);
 }
 
 static void ask_for_an_end(struct promise *promise)
 {
-	if (promise->aborted || !promise->abort)
+	if (promise->aborted || !promise->abort || atomic_load(&promise->state) != PROMISE_PENDING)
 		return;
 	promise->aborted = true;
 	promise->abort(promise->arg);
@@ -302,38 +337,38 @@ static void ask_for_an_end(struct promise *promise)
 static int take(struct task *task, struct promise *promise, int64_t *ret_value)
 {
 	give(promise, ret_value);
-	task_spend(task);
-	return 0;
+	return task_answer(task, 0);
 }
 
-static int wait_or_leave(struct task *task, struct promise *promise, int64_t *ret_value)
+static bool is_cancelled(const struct task *task)
 {
-	int r = scope_door(task);
-
-	if (r == 0 && is_done(promise))
-		return take(task, promise, ret_value);
-	if (r == 0)
-		r = noria_exchange_wait(task, &promise->waiters, ret_value, class_of(promise, true), promise);
-	if (r < 0)
-		ask_for_an_end(promise);
-	return r;
+	return task->scope->cancelled || task->scope->effective <= task->loop->now;
 }
 
-/* A cancel is not told here: the value is what the caller gets, and its next checkpoint tells. */
-static int wait_to_the_end(struct task *task, struct promise *promise, int64_t *ret_value)
+/* Not done yet. In the caller's storage the end is awaited, and a cancel is told by the next checkpoint. */
+static int wait_for(struct task *task, struct promise *promise, int64_t *ret_value)
 {
-	const struct scope *scope = task->scope;
-	bool cancelled = scope->cancelled || scope->effective <= task->loop->now;
+	struct standing standing = {.exchange = {.waiter = {.task = task, .told = told}, .item = ret_value},
+				    .task = task,
+				    .promise = promise};
 
-	if (is_done(promise))
-		return take(task, promise, ret_value);
-	if (!cancelled &&
-	    noria_exchange_stand(task, &promise->waiters, ret_value, class_of(promise, true), promise) == 0)
+	waiters_append(&promise->waiters, &standing.exchange.waiter);
+	if (!is_cancelled(task))
+		stand(&standing, true);
+	else
+		noria_wait_init(&standing.wait, &classes[promise->local][false]);
+	if (is_told(&standing))
 		return 0;
+	if (promise->detachable) {
+		waiters_remove(&standing.exchange.waiter);
+		ask_for_an_end(promise);
+		(void)noria_scope_answer(task);
+		return -ECANCELED;
+	}
 	ask_for_an_end(promise);
-	if (is_done(promise))
-		return take(task, promise, ret_value);
-	return noria_exchange_stand(task, &promise->waiters, ret_value, class_of(promise, false), promise);
+	if (!is_told(&standing))
+		stand(&standing, false);
+	return 0;
 }
 
 int noria_promise_wait(struct noria_promise *storage, int64_t *ret_value)
@@ -346,9 +381,15 @@ int noria_promise_wait(struct noria_promise *storage, int64_t *ret_value)
 		return -ENXIO;
 	r = refuse_wait(promise);
 	if (r < 0)
-		return r;
-	return promise->detachable ? wait_or_leave(task, promise, ret_value)
-				   : wait_to_the_end(task, promise, ret_value);
+		return task_answer(task, r);
+	if (promise->detachable) {
+		if (is_cancelled(task))
+			ask_for_an_end(promise); /* first: being turned away may take time, and the promise may go */
+		r = scope_door(task);
+		if (r < 0)
+			return r;
+	}
+	return is_done(promise) ? take(task, promise, ret_value) : wait_for(task, promise, ret_value);
 }
 
 bool noria_promise_completed(const struct noria_promise *storage)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Select: first every case is tried, from a different one each time, then all are enlisted and the task parks. Whatever
+ * Select: first every case is tried, in another order each time, then all are enlisted and the task parks. Whatever
  * happens first makes the others leave, before any other task runs; so no second case can have its effect.
  */
 #include "sync/select.h"
@@ -161,26 +161,33 @@ static int refuse(const struct noria_case *cases, size_t count)
 	return 0;
 }
 
-/* Whose turn it is to be tried first. Drawn from a fixed sequence (splitmix64), so that no rhythm of calls favours one. */
-static size_t first_tried(struct loop *loop, size_t count)
+/* The next of a fixed sequence (splitmix64), below `n`, so that no rhythm of calls favours a case. */
+static size_t draw(struct loop *loop, size_t n)
 {
-	uint64_t z = ++loop->selects * UINT64_C(0x9e3779b97f4a7c15);
+	uint64_t z = ++loop->draws * UINT64_C(0x9e3779b97f4a7c15);
 
 	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return (size_t)((z ^ z >> 31) % count);
+	return (size_t)((z ^ z >> 31) % n);
 }
 
-/* A descriptor is asked for by a system call when its turn has come first; else the ring asks, if nothing happens before. */
+/*
+ * In an order that is drawn as far as it is needed: each order is as likely as any other, so of those that can happen
+ * each is equally often the first, wherever they stand. A descriptor is asked for by a system call when it is drawn first;
+ * else the ring asks, if nothing happens before.
+ */
 static int attempt(struct loop *loop, struct noria_case *cases, size_t count, bool thorough)
 {
-	size_t first = first_tried(loop, count);
-
+	for (size_t i = 0; i < count; i++)
+		arm_of(&cases[i])->drawn = i;
 	for (size_t i = 0; i < count; i++) {
-		size_t index = first + i < count ? first + i : first + i - count;
+		struct arm *here = arm_of(&cases[i]), *there = arm_of(&cases[i + draw(loop, count - i)]);
+		size_t index = there->drawn;
 		struct arm *arm = arm_of(&cases[index]);
-		int r = classes[arm->kind]->attempt(arm, thorough || i == 0);
+		int r;
 
+		there->drawn = here->drawn;
+		r = classes[arm->kind]->attempt(arm, thorough || i == 0);
 		if (r != 0)
 			return r < 0 ? r : (int)index;
 	}
@@ -214,15 +221,14 @@ int noria_select(struct noria_case *cases, size_t count)
 		return -ENXIO;
 	r = refuse(cases, count);
 	if (r < 0)
-		return r;
+		return task_answer(task, r);
 	r = scope_door(task);
 	if (r < 0)
 		return r;
 	r = attempt(task->loop, cases, count, false);
 	if (r == -EAGAIN)
 		return wait_for_first(task, cases, count);
-	task_spend(task);
-	return r;
+	return task_answer(task, r);
 }
 
 int noria_select_try(struct noria_case *cases, size_t count)

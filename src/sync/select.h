@@ -24,6 +24,7 @@ struct arm {
 	int64_t number;
 	struct selection *selection;
 	union {
+		size_t drawn; /* before it is enlisted: the case that is drawn where this one stands */
 		struct exchange exchange;
 		struct timer timer;
 		struct submission submission;

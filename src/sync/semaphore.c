@@ -123,7 +123,7 @@ int noria_semaphore_acquire_at(struct noria_semaphore *storage, uint64_t n, cons
 		return -ENXIO;
 	r = check(semaphore, n, site);
 	if (r < 0)
-		return r;
+		return task_answer(task, r);
 	r = sync_door(task, is_free(semaphore, n));
 	if (r < 0)
 		return r;

@@ -14,13 +14,16 @@
  */
 static inline int sync_door(struct task *task, bool at_once)
 {
-	if (unlikely(!at_once))
-		return scope_door(task);
-	if (likely(task->loop->budget > 0))
+	int r = scope_door(task);
+
+	if (unlikely(r < 0 || !at_once))
+		return r;
+	if (likely(task->loop->budget > 0)) {
 		task->loop->budget--;
-	else
-		noria_task_yield(task);
-	return scope_checkpoint(task);
+		return 0;
+	}
+	noria_task_yield(task);
+	return scope_door(task);
 }
 
 /* Has the task locked it? */

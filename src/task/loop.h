@@ -96,7 +96,9 @@ struct loop {
 	struct buffers *buffers;
 	struct bridge *bridge; /* by which other threads reach it, as long as it is there */
 
-	uint64_t selects; /* selects so far */
+	bool reporting;      /* the failure handler runs */
+	uint64_t draws;      /* of selects so far */
+	uint64_t interrupts; /* cancels of scopes, and falls of shields, so far */
 };
 
 /* The loop of this thread, or NULL. */
@@ -123,6 +125,18 @@ static inline void task_spend(struct task *task)
 		task->loop->budget--;
 	else
 		noria_task_yield(task);
+}
+
+/*
+ * A checkpoint that has not parked answers through this: an answer counts against the turn, also a refusal, or a task that
+ * tries again until it succeeds would keep away whatever it tries for. What noria_message() says stays. Returns `r`.
+ */
+static inline int task_answer(struct task *task, int r)
+{
+	if (unlikely(task->loop->budget == 0))
+		return noria_task_answer_later(task, r);
+	task->loop->budget--;
+	return r;
 }
 
 /*

@@ -19,7 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { SLAB_BYTES = 16 * 1024 * 1024, SLAB_STACKS_MAX = 128 };
+enum { SLAB_BYTES = 16 * 1024 * 1024, SLAB_STACKS_MAX = 128, RESERVE_MAX = 1024 /* 16 GiB of addresses */ };
 
 struct slab {
 	struct list node;
@@ -109,6 +109,7 @@ static bool free_reserves(struct stack_pool *pool)
 
 	for (int i = 0; i < STACK_SIZES; i++)
 		any |= free_slabs(&pool->reserve[i]);
+	pool->reserved = 0;
 	return any;
 }
 
@@ -159,7 +160,9 @@ static int make_stack(struct stack_pool *pool, int class)
 
 	if (!slab) {
 		slab = first_slab(&pool->reserve[class]);
-		if (!slab)
+		if (slab)
+			pool->reserved--;
+		else
 			slab = slab_new((size_t)1 << (class + STACK_MIN_LOG2));
 		if (!slab)
 			return noria_refuse(-ENOMEM,
@@ -206,8 +209,9 @@ int noria_stack_get(struct stack_pool *pool, size_t size, struct stack **ret_sta
 }
 
 /*
- * Into the reserve. The caller may stand on a stack of it, so that it stays as it is until the next comes. Where each guard
- * costs a mapping, of which a process has few, one slab is reserve enough.
+ * Into the reserve. The caller may stand on a stack of it, so that it stays as it is until the next comes. There is a limit,
+ * since address space and page tables stay taken; and where each guard costs a mapping, of which a process has few, one slab
+ * is reserve enough.
  */
 static void keep(struct stack_pool *pool, struct slab *slab, int class)
 {
@@ -215,14 +219,16 @@ static void keep(struct stack_pool *pool, struct slab *slab, int class)
 
 	list_remove(&slab->node);
 	list_push_front(&pool->reserve[class], &slab->node);
-	if (!before || before->offered)
+	pool->reserved++;
+	if (!before)
 		return;
-	if (pool->guard_advice) {
-		madvise(before->memory, before->bytes, MADV_FREE);
-		before->offered = true;
-	} else {
+	if (!pool->guard_advice || pool->reserved > RESERVE_MAX) {
 		list_remove(&before->node);
 		slab_free(before);
+		pool->reserved--;
+	} else if (!before->offered) {
+		madvise(before->memory, before->bytes, MADV_FREE);
+		before->offered = true;
 	}
 }
 

@@ -36,6 +36,7 @@ struct stack_pool {
 	struct list partial[STACK_SIZES]; /* slabs with a free stack */
 	struct list full[STACK_SIZES];
 	struct list reserve[STACK_SIZES]; /* wholly free slabs; their pages are the kernel's if it needs them */
+	unsigned reserved;                /* how many */
 	bool guard_advice;                /* MADV_GUARD_INSTALL works here */
 };
 

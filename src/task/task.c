@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <execinfo.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Which states may come before: for a `state` known at compile time, a constant. */
@@ -230,6 +231,15 @@ void noria_task_yield(struct task *task)
 {
 	noria_task_start(task);
 	switch_away(task);
+}
+
+int noria_task_answer_later(struct task *task, int r)
+{
+	char text[768];
+
+	snprintf(text, sizeof text, "%s", noria_message());
+	noria_task_yield(task);
+	return noria_refuse(r, "%s", text);
 }
 
 void noria_task_park(struct task *task)

@@ -37,6 +37,7 @@ struct leftover {
 	struct list node;                         /* in task->leftovers */
 	struct task *task;                        /* whose; anything else, and the storage is gone */
 	bool (*close)(struct leftover *leftover); /* returns whether it was open */
+	bool waits;                               /* closing it does */
 	const struct noria_site *site;
 };
 
@@ -91,6 +92,8 @@ static inline void *task_extra(struct task *task, size_t object_size)
 void noria_task_start(struct task *task);
 /* The running task goes to the end of the run queue. */
 void noria_task_yield(struct task *task);
+/* The same, and then `r` is returned, with the message of now. */
+int noria_task_answer_later(struct task *task, int r);
 /* The running task stops until noria_task_start(). */
 void noria_task_park(struct task *task);
 /* Called on the hub: where a task is that does not run. Fills up to `max` return addresses, returns how many. */

@@ -272,6 +272,24 @@ RULE(G16, an_outer_cancel_after_the_success)
 	return 0;
 }
 
+/* G16: a limit around the race that passes while the losers clean up takes the winner's place: it is disposed of. */
+RULE(G16, a_success_that_a_deadline_replaces_is_disposed_of)
+{
+	struct noria_group group;
+	struct disposed disposed = {0};
+	struct noria_group_options options = {.policy = NORIA_RACE, .dispose = dispose, .dispose_arg = &disposed};
+	struct life child = {.go = true, .result = 5};
+	struct noria_scope outer;
+
+	MUST(noria_scope_open(&outer, noria_now() + noria_msec(1), 0) == 0);
+	MUST(noria_group_open_with(&group, &options) == 0);
+	MUST(noria_spawn(&group, cleaner, &child) == 0);
+	EXPECT(noria_group_close(&group, 0) == -ECANCELED);
+	EXPECT(child.told && disposed.count == 1);
+	EXPECT(noria_scope_close(&outer, -ECANCELED) == -ETIMEDOUT);
+	return 0;
+}
+
 /* G16, R01: a child that succeeds in spite of a cancel from outside has won: nothing that it carries is lost. */
 RULE(G16, a_success_in_spite_of_an_outer_cancel_counts)
 {

@@ -261,7 +261,7 @@ UNIT(mutex, refuses_what_cannot_be)
 	int counter = 0, line;
 
 	EXPECT_EQ(noria_mutex_unlock(&mutex), -EPERM);
-	EXPECT(names(__FILE__, __LINE__ - 1) && strstr(noria_message(), "not locked"));
+	EXPECT(names(__FILE__, __LINE__ - 1) && strstr(noria_message(), "never locked"));
 	line = __LINE__ + 1;
 	EXPECT_EQ(noria_mutex_lock(&mutex), 0);
 	EXPECT_EQ(noria_mutex_lock(&mutex), -EDEADLK);
