@@ -28,6 +28,12 @@ static int serve(void *arg)
 }
 /* [end] */
 
+/* Of descriptors or memory, which comes and goes. */
+static bool is_short(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOBUFS || error == -ENOMEM;
+}
+
 static int server(void *arg)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -40,8 +46,8 @@ static int server(void *arg)
 	noria_try(noria_bind(listener, (struct sockaddr *)&address, sizeof address));
 	noria_try(noria_listen(listener, SOMAXCONN));
 	noria_try(noria_group_open(&connections));
-	while ((fd = noria_accept(listener, NULL, NULL)) >= 0 || fd == -EMFILE)
-		if (fd == -EMFILE)
+	while ((fd = noria_accept(listener, NULL, NULL)) >= 0 || is_short(fd))
+		if (is_short(fd))
 			(void)!noria_sleep(noria_msec(100)); /* too many clients: the next waits until one has gone */
 		else if (noria_spawn_copy(&connections, serve, &fd, sizeof fd) < 0)
 			noria_close(fd); /* no room: this client is turned away */

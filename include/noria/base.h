@@ -52,8 +52,8 @@ struct noria_site {
 		      "this must be a signed integer: errors are negative")
 
 /*
- * Give an error upward: evaluates to the value of `expression`, or returns it from the calling function if negative. The
- * place is added to the path of the task's current error (failure.h).
+ * Give an error upward: evaluates to the value of `expression`, or returns it from the calling function if negative.
+ * The place is added to the path of the task's current error (failure.h).
  */
 #define noria_try(expression) NORIA_TRY_AS_(NORIA_UNIQUE_(noria_tried_), expression)
 #define NORIA_TRY_AS_(tried_, expression) \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Groups: a scope that owns child tasks. Closing a group returns only after every child has ended, whatever happens,
- * so a child may hold pointers into its parent's stack. A child that fails cancels its siblings and interrupts the
- * group's body; close returns the failure. No task outlives its group, no failure is lost.
+ * Groups: a scope that owns child tasks. The close of a group waits for all of them, whatever happens, so a child may
+ * hold pointers into its parent's stack. Unless a group is told otherwise, the first failure cancels the other children
+ * and the body, and is what close returns. No task outlives its group, no failure is lost.
  */
 #ifndef NORIA_GROUP_H
 #define NORIA_GROUP_H
@@ -21,8 +21,8 @@ struct noria_group {
 } __attribute__((aligned(16)));
 
 /*
- * What a child's end means for the others. A failure of the body cancels the children under every policy, and so does one of
- * a service, but under NORIA_SUPERVISE.
+ * What a child's end means for the others. A failure of the body cancels the children under every policy, and so does
+ * one of a service, but under NORIA_SUPERVISE.
  */
 enum noria_policy {
 	NORIA_FAIL_FAST = 0, /* a failure cancels the others, and is what the group closes with */
@@ -34,14 +34,19 @@ enum noria_policy {
 /* How a group is opened, where the defaults do not do. All zero: the defaults. */
 struct noria_group_options {
 	enum noria_policy policy;
-	unsigned children_max; /* ordinary children alive at once: a spawn beyond waits for one to end; 0: no bound */
+	/*
+	 * Ordinary children alive at once: a spawn beyond waits for one to end; 0: no bound. Who collects results as
+	 * they come spawns in a child (a feeder, which counts as one), or takes results between the spawns.
+	 */
+	unsigned children_max;
 	unsigned failures_max; /* failures kept, further ones are counted; 0: 64 */
 	int64_t deadline_ns;   /* a point in time, for the body and all children; 0: none */
 	int64_t grace_ns;      /* see noria_scope_set_grace(); 0: as around the group */
 	/*
-	 * Race: called with each success that nobody will get: those after the first, and the first too when the group fails after
-	 * all (by its body, a service, a release handler), a deadline around it has passed, or it is left by `return`. It runs in a task that ends or closes, and must not
-	 * park: close the descriptor, free the buffer. NULL: there is nothing to release.
+	 * Race: called with each success that nobody will get: those after the first, and the first too when the group
+	 * fails after all (by its body, a service, a release handler), a deadline around it has passed, or it is left
+	 * by `return`. It runs in a task that ends or closes, and must not park: close the descriptor, free the buffer.
+	 * NULL: there is nothing to release.
 	 */
 	void (*dispose)(int result, void *arg);
 	void *dispose_arg;
@@ -58,8 +63,8 @@ struct noria_spawn_options {
 	const char *name;  /* copied, up to NORIA_TASK_NAME_MAX bytes; NULL: the function's name */
 	size_t stack_size; /* bytes up to 256 MiB, rounded up to a power of two from 16 KiB; 0: the runtime's default */
 	struct noria_child *child; /* filled: a handle to cancel the child and to wait for it; NULL: none */
-	bool service;         /* cancelled last: only once the body has left and the ordinary children have ended */
-	uint64_t reserved[4]; /* zero */
+	bool service;              /* cancelled last, when the body is done and no ordinary child lives */
+	uint64_t reserved[4];      /* zero */
 };
 
 enum { NORIA_TASK_NAME_MAX = 64 };
@@ -94,8 +99,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_group_open_at(struct noria_group *group, in
  * group included. The child owns its argument from the moment that 0 is returned: it always runs to its first
  * checkpoint, also when it is cancelled before. After an error the caller keeps the argument.
  *
- * Returns: 0; -ECANCELED when the group is cancelled, or, in a group with children_max, when the caller is while it waits
- * for room; -EINVAL when the group is closed, or the function, a copy, a stack or an option is not as said here;
+ * Returns: 0; -ECANCELED when the group is cancelled, or, in a group with children_max, when the caller is while it
+ * waits for room; -EINVAL when the group is closed, or the function, a copy, a stack or an option is not as said here;
  * -ENOMEM when no stack can be had; -EAGAIN when the runtime's limit of tasks is reached; -ENXIO outside a runtime.
  * Not a checkpoint; but in a group with children_max it is one. Since 0.1.
  */
@@ -123,11 +128,12 @@ static inline NORIA_CHECKED int noria_spawn_named_(struct noria_group *group, no
  * noria_start - spawn a child and wait until it calls noria_ready(): a server that listens, a connection that stands.
  * noria_start_with - the same with options (NULL: defaults).
  *
- * Until it is ready a child belongs to its starter: its failure is what noria_start() returns, and the group does not hear
- * of it; a cancel (or deadline) of the starter cancels the child, and not the group, and the child is awaited. Afterwards
- * it is a child of the group like any other.
- * Returns: the value given to noria_ready(); the error that the child ended with before it was ready; -EPROTO when it ended
- * with success and never was; -ECANCELED when the starter was cancelled; or as noria_spawn(). Checkpoint. Since 0.2.
+ * Until it is ready a child belongs to its starter: its failure is what noria_start() returns, and the group does not
+ * hear of it; a cancel (or deadline) of the starter cancels the child, and not the group, and the child is awaited.
+ * Afterwards it is a child of the group like any other.
+ * Returns: the value given to noria_ready(); the error that the child ended with before it was ready; -EPROTO when it
+ * ended with success and never was; -ECANCELED when the starter was cancelled; or as noria_spawn(). Checkpoint. Since
+ * 0.2.
  */
 #define noria_start(group, fn, arg)           noria_start_at((group), (fn), (arg), NULL, NORIA_SITE(#fn))
 #define noria_start_with(group, fn, arg, ...) noria_start_at((group), (fn), (arg), (__VA_ARGS__), NORIA_SITE(#fn))
@@ -143,8 +149,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_start_at(struct noria_group *group, noria_t
 NORIA_PUBLIC NORIA_CHECKED int noria_ready(int value);
 
 /*
- * noria_child_cancel - cancel one child; its end with -ECANCELED is no failure of the group. Idempotent; nothing once the
- * child has ended. Not a checkpoint. Since 0.2.
+ * noria_child_cancel - cancel one child; its end with -ECANCELED is no failure of the group. Idempotent; nothing once
+ * the child has ended. Not a checkpoint. Since 0.2.
  */
 #define noria_child_cancel(child) noria_child_cancel_at((child), NORIA_SITE("cancel"))
 NORIA_PUBLIC void noria_child_cancel_at(struct noria_child *child, const struct noria_site *site);
@@ -152,8 +158,8 @@ NORIA_PUBLIC void noria_child_cancel_at(struct noria_child *child, const struct 
 /*
  * noria_child_wait - park until a child has ended. Any number of tasks may wait for one child.
  * @ret_result: filled with what the child returned; NULL: not wanted
- * Returns: 0; -ECANCELED when the caller is cancelled (the child is not); -EDEADLK for the child itself, or one whose group
- * the child around it waits for; -EINVAL when the handle was never spawned with; -ENXIO outside a runtime.
+ * Returns: 0; -ECANCELED when the caller is cancelled (the child is not); -EDEADLK for the child itself, or one whose
+ * group the child around it waits for; -EINVAL when the handle was never spawned with; -ENXIO outside a runtime.
  * Checkpoint. Since 0.2.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_child_wait(struct noria_child *child, int *ret_result);
@@ -173,16 +179,18 @@ struct noria_result {
  * noria_group_next - the next child of a NORIA_COLLECT group to have ended, in the order in which they end.
  * @ret_result: filled; what it points to is valid until the next call for this group, or its close
  *
- * A result that has been handed over is the caller's affair; failures that have not been are what the group closes with.
- * Returns: 1; 0 when every child has ended and been handed over; -ECANCELED; -EINVAL for a group of another policy or one
- * that is not open, and for another task than the one that opened it; -ENXIO outside a runtime. Checkpoint. Since 0.2.
+ * A result that has been handed over is the caller's affair; failures that have not been are what the group closes
+ * with.
+ * Returns: 1; 0 when every child has ended and been handed over; -ECANCELED; -EINVAL for a group of another policy or
+ * one that is not open, and for another task than the one that opened it; -ENXIO outside a runtime. Checkpoint. Since
+ * 0.2.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_group_next(struct noria_group *group, struct noria_result *ret_result);
 
 /*
- * noria_group_release - have `int fn(void *arg)` called when the group closes: after the last child has ended, the latest
- * registered first, behind a shield, in the task that closes. All are called, whatever the others return; a negative result
- * is a failure of the group.
+ * noria_group_release - have `int fn(void *arg)` called when the group closes: after the last child has ended, the
+ * latest registered first, behind a shield, in the task that closes. All are called, whatever the others return; a
+ * negative result is a failure of the group.
  * Returns: 0; -ENOMEM (the caller keeps `arg`); -EINVAL when the group is closed; -ENXIO. Not a checkpoint. Since 0.2.
  */
 #define noria_group_release(group, fn, arg) noria_group_release_at((group), (fn), (arg), NORIA_SITE(#fn))
@@ -212,12 +220,13 @@ static inline struct noria_scope *noria_group_scope(struct noria_group *group)
  * Always completes: when the caller is cancelled meanwhile, so are the children, and they are awaited. Returns
  *  - the code of the first failure, where there is one; noria_last_failure() then has all of them, as its causes;
  *  - under NORIA_RACE the first child's success, where there is one, neither the body, a service nor a release handler
- *    failed, and no deadline around the group has passed (then it is disposed of): failures of children before it are dropped, those of
- *    the losers' clean-up go to the failure handler;
+ *    failed, and no deadline around the group has passed (then it is disposed of): failures of children before it are
+ *    dropped, those of the losers' clean-up go to the failure handler;
  *  - -ECANCELED when an outer scope is cancelled;
  *  - -ETIMEDOUT when the group's own deadline passed and the body or a child met it (they themselves saw -ECANCELED);
  *  - 0 for a `result` of -ECANCELED that comes of noria_group_cancel(); else `result`;
- *  - -EINVAL when it is not the task's innermost scope: nothing was closed, noria_message() names both places.
+ *  - -EINVAL when it is not the task's innermost scope, or closed already: nothing was closed, noria_message() names
+ *    both places; -ENXIO outside a runtime.
  * Checkpoint. Since 0.1.
  */
 #define noria_group_close(group, result) noria_group_close_at((group), (result), NORIA_SITE("close"))
@@ -225,8 +234,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_group_close_at(struct noria_group *group, i
 						    const struct noria_site *site);
 
 /*
- * noria_autogroup - a group that closes itself at the end of its variable's block, if it is open still, as noria_grouped()
- * does after a `return`: its children are cancelled and awaited.
+ * noria_autogroup - a group that closes itself at the end of its variable's block, if it is open still, as
+ * noria_grouped() does after a `return`: its children are cancelled and awaited.
  *     noria_autogroup struct noria_group group = {0};
  */
 #define noria_autogroup __attribute__((cleanup(noria_autogroup_)))
@@ -239,8 +248,8 @@ NORIA_PUBLIC void noria_group_cleanup_(struct noria_group **group);
  * noria_grouped_until(group, deadline_ns, expression) - the same with a deadline.
  * noria_grouped_with(group, options, expression) - the same with options.
  *
- * Value: that of noria_group_close(). A `return` inside `expression` (noria_try() makes one) does not skip the close: the
- * children are cancelled and awaited before the function returns.
+ * Value: that of noria_group_close(). A `return` inside `expression` (noria_try() makes one) does not skip the close:
+ * the children are cancelled and awaited before the function returns.
  */
 #define noria_grouped(group, expression) \
 	NORIA_GROUPED_AS_(NORIA_UNIQUE_(noria_group_), NORIA_UNIQUE_(noria_value_), group, NORIA_FOREVER, NULL, \

@@ -16,8 +16,8 @@ NORIA_BEGIN_DECLS
  * The executor has a bounded number of threads and a bounded queue (run.h); a full queue makes the caller wait. A
  * cancel takes a call that has not started out of the queue; one that has started is waited for, so `arg` may be on
  * the caller's stack, and its result is delivered. `fn` may call no noria function but noria_offload_cancelled(),
- * noria_value_get(), which reads the caller's context values, and noria_fail() and noria_try(), whose message and path go
- * over to the caller's error.
+ * noria_value_get(), which reads the caller's context values, and noria_fail() and noria_try(), whose message and path
+ * go over to the caller's error.
  *
  * Returns: what `fn` returned; -ECANCELED when the call was never started; -EAGAIN when no thread can be created;
  * -ENOMEM; -EINVAL without a function; -ENXIO outside a runtime. Checkpoint. Since 0.1.

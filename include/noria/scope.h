@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scopes: a region of one task that can be cancelled and can have a deadline.
+ * Scopes: a stretch of one task's work that can be cancelled as a whole, and that can have a deadline.
  *
  * Cancellation is level-triggered: in a cancelled scope every checkpoint answers -ECANCELED until the scope is left,
  * so that a return code somebody ignored does no harm. Scopes nest, and are closed in reverse order by the task that
@@ -33,7 +33,10 @@ enum noria_cause_kind {
 struct noria_cause {
 	enum noria_cause_kind kind;
 	const struct noria_site *scope; /* where the cancelled scope was opened */
-	/* The cancelling call; of a deadline, the scope itself; the spawn of the failed child; NULL: the runtime itself. */
+	/*
+	 * The cancelling call; of a deadline, the scope itself; the spawn of the failed child; NULL: the runtime
+	 * itself.
+	 */
 	const struct noria_site *where;
 	uint64_t task_id; /* who cancelled, or failed; 0: the runtime itself */
 	char task[32];    /* its name, as much as fits */
@@ -42,10 +45,10 @@ struct noria_cause {
 
 enum noria_scope_flags {
 	/*
-	 * Hide outer cancels and deadlines from what runs inside; the scope's own still count. It is a soft shield: once the
-	 * grace of a cancelled scope around it is spent (noria_scope_set_grace()), it no longer hides that cancel.
-	 * Give it a deadline, or what waits inside one: a build for debugging (the Meson option `checks`) refuses calls that
-	 * would wait in a shield without any, with -EINVAL.
+	 * Hide outer cancels and deadlines from what runs inside; the scope's own still count. It is a soft shield:
+	 * once the grace of a cancelled scope around it is spent (noria_scope_set_grace()), it no longer hides that
+	 * cancel. Give it a deadline, or what waits inside one: a build for debugging (the Meson option `checks`)
+	 * refuses calls that would wait in a shield without any, with -EINVAL.
 	 */
 	NORIA_SCOPE_SHIELD = 1 << 0,
 	/* Waits inside are idle: they end with -ECANCELED as soon as the runtime, or a scope around, drains. */
@@ -80,8 +83,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_scope_open_at(struct noria_scope *scope, in
  *    the body brought no error of its own (an error of the body beats its timeout);
  *  - 0 for a `result` of -ECANCELED that comes of noria_scope_cancel() or noria_scope_drain() on this very scope: the
  *    cancel ends here (of a scope that hides nothing, unless an outer one is cancelled or drains as well);
- *  - -EINVAL when `scope` is not the task's innermost open scope, or closed already: nothing was closed, noria_message()
- *    names both places.
+ *  - -EINVAL when `scope` is not the task's innermost open scope, or closed already, or a group's (which
+ *    noria_group_close() closes): nothing was closed, noria_message() names both places; -ENXIO outside a runtime.
  * Not a checkpoint: always completes. Since 0.1.
  */
 #define noria_scope_close(scope, result) noria_scope_close_at((scope), (result), NORIA_SITE("close"))
@@ -99,23 +102,23 @@ NORIA_PUBLIC void noria_scope_cancel_at(struct noria_scope *scope, const char *r
 
 /*
  * noria_scope_cause - why this scope was cancelled, by itself (not by an outer one).
- * @ret_cause: filled when it was, and left alone otherwise; all copies, but for the places, which are static. NULL: only
- *             the kind is wanted
+ * @ret_cause: filled when it was, and left alone otherwise; all copies, but for the places, which are static. NULL:
+ *             only the kind is wanted
  * Returns: the kind, NORIA_CAUSE_NONE when it was not. Also after the close, until the storage is used again.
  * Not a checkpoint. Since 0.1.
  *
- * noria_task_cause - why the calling task is cancelled: the same of the outermost cancelled scope that it is in, as far as no
- * shield hides it; NORIA_CAUSE_NONE when it is not, and outside a runtime. Not a checkpoint. Since 0.2.
+ * noria_task_cause - why the calling task is cancelled: the same of the outermost cancelled scope that it is in, as far
+ * as no shield hides it; NORIA_CAUSE_NONE when it is not, and outside a runtime. Not a checkpoint. Since 0.2.
  */
 NORIA_PUBLIC enum noria_cause_kind noria_scope_cause(const struct noria_scope *scope, struct noria_cause *ret_cause);
 NORIA_PUBLIC enum noria_cause_kind noria_task_cause(struct noria_cause *ret_cause);
 
 /*
- * noria_scope_set_grace - how long soft shields beneath this scope hold once it is cancelled (or its deadline has passed).
- * The grace is one sum for everything beneath: it runs from the cancel, whoever spends it, and scopes inside inherit it
- * for cancels of their own unless they set theirs. When it is spent, what runs behind soft shields is cancelled as well,
- * and so is what goes behind one afterwards; hard shields hold until their own deadlines. A scope inside that is cancelled
- * by itself and has less grace ends the shields beneath itself only.
+ * noria_scope_set_grace - how long soft shields beneath this scope hold once it is cancelled (or its deadline has
+ * passed). The grace is one sum for everything beneath: it runs from the cancel, whoever spends it, and scopes inside
+ * inherit it for cancels of their own unless they set theirs. When it is spent, what runs behind soft shields is
+ * cancelled as well, and so is what goes behind one afterwards; hard shields hold until their own deadlines. A scope
+ * inside that is cancelled by itself and has less grace ends the shields beneath itself only.
  * @grace_ns: nanoseconds; 0: soft shields do not hold at all; NORIA_FOREVER: no end. Where nothing is set, what
  *            struct noria_config says for the whole run
  * Returns: 0; -EBUSY when the scope is cancelled already; -EINVAL when it is not open or `grace_ns` is negative.
@@ -129,11 +132,12 @@ NORIA_PUBLIC NORIA_CHECKED int noria_scope_set_grace(struct noria_scope *scope, 
 NORIA_PUBLIC int64_t noria_grace(void);
 
 /*
- * noria_scope_drain - cancel softly, from any task of the runtime: idle waits beneath (noria_accept(), noria_idle()) end
- * with -ECANCELED, now and later, noria_draining() says true there, work in progress goes on.
+ * noria_scope_drain - cancel softly, from any task of the runtime: idle waits beneath (noria_accept(), noria_idle())
+ * end with -ECANCELED, now and later, noria_draining() says true there, work in progress goes on.
  * @patience_ns: when so much time has passed the scope is cancelled, with the cause NORIA_CAUSE_SHUTDOWN; 0 or less: at
  *               once; NORIA_FOREVER: never
- * Once; later calls do nothing, and neither does a drain of a scope that is cancelled already, but for noria_draining().
+ * Once; later calls do nothing, and neither does a drain of a scope that is cancelled already, but for
+ * noria_draining().
  * Returns: 0; -EINVAL when the scope is not open. Not a checkpoint. Since 0.2.
  */
 #define noria_scope_drain(scope, patience_ns) noria_scope_drain_at((scope), (patience_ns), NORIA_SITE("drain"))
@@ -143,8 +147,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_scope_drain_at(struct noria_scope *scope, i
 /*
  * noria_scope_set_deadline - move the deadline of an open scope, from any task of the runtime. (An idle limit for two
  * directions of a proxy: a scope around their group, whose deadline either task moves when bytes pass.)
- * Returns: 0; -EBUSY when the scope is cancelled or expired already; -EINVAL when it is not open, or is a hard shield that
- * would lose its deadline. Not a checkpoint. Since 0.1.
+ * Returns: 0; -EBUSY when the scope is cancelled or expired already; -EINVAL when it is not open, or is a hard shield
+ * that would lose its deadline. Not a checkpoint. Since 0.1.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_scope_set_deadline(struct noria_scope *scope, int64_t deadline_ns);
 
@@ -162,12 +166,14 @@ NORIA_PUBLIC int64_t noria_deadline(void);
 
 /*
  * noria_draining - has the runtime been asked to end (SIGTERM, noria_drain()), or a scope around the calling task
- * (noria_scope_drain())? Work in progress may go on for a while; new work should not be begun. Not a checkpoint. Since 0.1.
+ * (noria_scope_drain())? Work in progress may go on for a while; new work should not be begun. Not a checkpoint. Since
+ * 0.1.
  */
 NORIA_PUBLIC bool noria_draining(void);
 
 /*
- * noria_autoscope - a scope that closes itself at the end of its variable's block, if it is open still, by `return` too:
+ * noria_autoscope - a scope that closes itself at the end of its variable's block, if it is open still, by `return`
+ * too:
  *     noria_autoscope struct noria_scope scope = {0};
  */
 #define noria_autoscope __attribute__((cleanup(noria_scope_cleanup_)))
@@ -191,8 +197,8 @@ NORIA_PUBLIC void noria_scope_cleanup_(struct noria_scope *scope);
 	}))
 
 /*
- * The following are no checkpoints themselves. A duration of zero or less lets the expression run to its first checkpoint.
- * Outside a runtime they give the expression's own value. Since 0.1.
+ * The following are no checkpoints themselves. A duration of zero or less lets the expression run to its first
+ * checkpoint. Outside a runtime they give the expression's own value. Since 0.1.
  *
  * noria_within(duration, expression) - evaluate `expression` with a time limit (nanoseconds; noria_sec(30)).
  * Value: that of noria_scope_close(): the expression's own, or -ETIMEDOUT. A `return` inside closes the scope too.

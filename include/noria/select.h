@@ -9,8 +9,8 @@
  *     case 0: return cases[0].result == 1 ? work(&job) : 0;
  *     ...
  *
- * Exactly one case happens, and the others have no effect. Cases live on the caller's stack, may be used again for the next
- * select, and nothing is allocated. All since 0.2.
+ * Exactly one case happens, and the others have no effect. Cases live on the caller's stack, may be used again for the
+ * next select, and nothing is allocated. All since 0.2.
  */
 #ifndef NORIA_SELECT_H
 #define NORIA_SELECT_H
@@ -69,15 +69,17 @@ static inline struct noria_case noria_case_send(struct noria_channel *channel, c
 	return noria_case_(NORIA_CASE_SEND, channel, (void *)(uintptr_t)item, 0);
 }
 
-/* noria_case_subscriber - as noria_broadcast_recv(): `result` is 1 with an item, 0 at the end, -EOVERFLOW after a loss. */
+/*
+ * noria_case_subscriber - as noria_broadcast_recv(): `result` is 1 with an item, 0 at the end, -EOVERFLOW after a loss.
+ */
 static inline struct noria_case noria_case_subscriber(struct noria_subscriber *subscriber, void *ret_item)
 {
 	return noria_case_(NORIA_CASE_SUBSCRIBER, subscriber, ret_item, 0);
 }
 
 /*
- * noria_case_promise - the promise has been completed. A select never calls `abort`, and a promise that has not happened is
- * still pending: where its storage is the caller's, wait for it before that goes.
+ * noria_case_promise - the promise has been completed. A select never calls `abort`, and a promise that has not
+ * happened is still pending: where its storage is the caller's, wait for it before that goes.
  */
 static inline struct noria_case noria_case_promise(struct noria_promise *promise, int64_t *ret_value)
 {
@@ -91,8 +93,8 @@ static inline struct noria_case noria_case_until(int64_t time_ns)
 }
 
 /*
- * noria_case_fd - the descriptor is ready: `events` and `result` are as for noria_poll() (POLLIN, POLLOUT), or `result` is its
- * negative errno. Once the select has returned, the kernel has let go of the descriptor.
+ * noria_case_fd - the descriptor is ready: `events` and `result` are as for noria_poll() (POLLIN, POLLOUT), or `result`
+ * is its negative errno. Once the select has returned, the kernel has let go of the descriptor.
  */
 static inline struct noria_case noria_case_fd(int fd, unsigned events)
 {
@@ -105,26 +107,36 @@ static inline struct noria_case noria_case_event(struct noria_event *event)
 	return noria_case_(NORIA_CASE_EVENT, event, NULL, 0);
 }
 
-/* noria_case_acquire - as noria_semaphore_acquire() of one permit: `result` is 0, and the permit is the caller's to release. */
+/*
+ * noria_case_acquire - as noria_semaphore_acquire() of one permit: `result` is 0, and the permit is the caller's to
+ * release.
+ */
 static inline struct noria_case noria_case_acquire(struct noria_semaphore *semaphore)
 {
 	return noria_case_(NORIA_CASE_SEMAPHORE, semaphore, NULL, 0);
 }
 
-/* noria_case_child - as noria_child_wait(): `result` is 0, and what the child returned is in `ret_result` (NULL: not wanted). */
+/*
+ * noria_case_child - as noria_child_wait(): `result` is 0, and what the child returned is in `ret_result` (NULL: not
+ * wanted).
+ */
 static inline struct noria_case noria_case_child(struct noria_child *child, int *ret_result)
 {
 	return noria_case_(NORIA_CASE_CHILD, child, ret_result, 0);
 }
 
 /*
- * noria_select - wait until one of the cases happens. Of several that can, none is preferred.
+ * noria_select - wait until one of the cases happens. Of several that can at the time of the call, each is equally
+ * likely, wherever it stands. Descriptors alone cost a system call to ask: beside cases that can, at most one is asked
+ * a call, so of `count` cases a ready descriptor happens in one of `count` calls.
  * @cases: `count` cases, at least one
- * Returns: the index of the case that has happened, whose `result` is set; -ECANCELED when the scope is cancelled: none has
- * happened; -EINVAL when a case is not made as above, or its object refuses (noria_message() says why); -ENXIO outside a
- * task. Checkpoint; runtime's thread.
+ * Returns: the index of the case that has happened, whose `result` is set; -ECANCELED when the scope is cancelled: none
+ * has happened; -EINVAL when a case is not made as above, or its object refuses (noria_message() says why), -EDEADLK
+ * when a child cannot end before the caller: both before any case is tried; -ENXIO outside a task. Checkpoint;
+ * runtime's thread.
  *
- * noria_select_try - the same without waiting, also in a cancelled scope: -EAGAIN when none can happen now. Not a checkpoint.
+ * noria_select_try - the same without waiting, also in a cancelled scope: -EAGAIN when none can happen now. Not a
+ * checkpoint.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_select(struct noria_case *cases, size_t count);
 NORIA_PUBLIC NORIA_CHECKED int noria_select_try(struct noria_case *cases, size_t count);

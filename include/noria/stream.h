@@ -3,9 +3,9 @@
  * Receive streams: one submission, many receives. The kernel fills buffers that belong to the runtime, and the task is
  * handed a view of them; a connection that is idle holds no buffer. The fastest way to receive.
  *
- * The buffers are shared by all streams of a runtime (noria_config.receive_buffers). A stream whose task is slow queues a
- * share of them at most. When all are taken, a stream receives into memory of its own until some come back: it is slower
- * then, and never waits for another stream.
+ * The buffers are shared by all streams of a runtime (noria_config.receive_buffers). A stream whose task is slow queues
+ * a share of them at most. When all are taken, a stream receives into memory of its own until some come back: it is
+ * slower then, and never waits for another stream.
  */
 #ifndef NORIA_STREAM_H
 #define NORIA_STREAM_H
@@ -33,15 +33,17 @@ NORIA_PUBLIC NORIA_CHECKED int noria_recv_stream_open_at(struct noria_recv_strea
 /*
  * noria_recv_stream_next - wait for bytes.
  * @ret_data: set to the bytes received, a view that is valid until the next call on this stream
- * Returns: how many; 0 when the peer has ended; -ECANCELED; -EINVAL when it is not open or another task waits on it; -EBADF
- * when the stream or its descriptor was closed; -ENOMEM; -ENXIO outside a runtime; any error of recv(2). Bytes that arrived before a cancel
- * are not lost: they come with the next call made outside the cancelled scope. Checkpoint. Since 0.1.
+ * Returns: how many; 0 when the peer has ended; -ECANCELED; -EINVAL when it is not open or another task waits on it;
+ * -EBADF when the stream or its descriptor was closed; -ENOMEM; -ENXIO outside a runtime; any error of recv(2). Bytes
+ * that arrived before a cancel are not lost: they come with the next call made outside the cancelled scope. Checkpoint.
+ * Since 0.1.
  */
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_recv_stream_next(struct noria_recv_stream *stream, const void **ret_data);
 
 /*
  * noria_recv_stream_close - end the stream and give its buffers back. Always completes, cancelled or not; may park
- * until the kernel has let go. A task that waits in noria_recv_stream_next() meanwhile is told -EBADF. Bytes received and not yet taken are dropped. Since 0.1.
+ * until the kernel has let go. A task that waits in noria_recv_stream_next() meanwhile is told -EBADF. Bytes received
+ * and not yet taken are dropped. Since 0.1.
  */
 NORIA_PUBLIC void noria_recv_stream_close(struct noria_recv_stream *stream);
 

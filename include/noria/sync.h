@@ -7,12 +7,12 @@
  * initialisers). Nothing is allocated, and nothing has to be destroyed; the storage must stay where it is while it is
  * locked or waited for. Everything here belongs to the runtime's thread.
  *
- * Who comes first is served first: whoever unlocks or releases gives what there is to those who have waited longest, and
- * from then on it is theirs, even before they run. Every wait ends with -ECANCELED when the task's scope is cancelled, and
- * leaves the queue as if the task had never come. A task that was served and cancelled at the same time has been served:
- * the call returns success, and its next checkpoint -ECANCELED. Functions that wait are checkpoints also when they need
- * not wait; those that give back (unlock, release, signal, set) are none, and always complete. Functions that return int
- * answer -ENXIO outside a runtime. Since 0.2.
+ * Who comes first is served first: whoever unlocks or releases gives what there is to those who have waited longest,
+ * and from then on it is theirs, even before they run. Every wait ends with -ECANCELED when the task's scope is
+ * cancelled, and leaves the queue as if the task had never come. A task that was served and cancelled at the same time
+ * has been served: the call returns success, and its next checkpoint -ECANCELED. Functions that wait are checkpoints
+ * also when they need not wait; those that give back (unlock, release, signal, set) are none, and always complete.
+ * Functions that return int answer -ENXIO outside a runtime. Since 0.2.
  */
 #ifndef NORIA_SYNC_H
 #define NORIA_SYNC_H
@@ -41,7 +41,8 @@ struct noria_mutex {
  * Returns: 0; -EPERM when the calling task does not have it (noria_message() names both places). Works in a cancelled
  * scope. Not a checkpoint. Since 0.2.
  *
- * A task that ends and has a mutex locked has failed with -EINVAL, as one that leaves a scope open; it is unlocked for it.
+ * A task that ends and has a mutex locked has failed with -EINVAL, as one that leaves a scope open; it is unlocked for
+ * it.
  */
 #define noria_mutex_lock(mutex)    noria_mutex_lock_at((mutex), NORIA_SITE("mutex"))
 #define noria_mutex_trylock(mutex) noria_mutex_trylock_at((mutex), NORIA_SITE("mutex"))
@@ -52,7 +53,8 @@ NORIA_PUBLIC int noria_mutex_unlock_at(struct noria_mutex *mutex, const struct n
 
 /*
  * noria_locked(mutex, expression) - lock, evaluate `expression` (a signed integer), unlock, by a `return` inside too.
- * Value: that of the expression, or the error of noria_mutex_lock(), and then it was not evaluated. Checkpoint. Since 0.2.
+ * Value: that of the expression, or the error of noria_mutex_lock(), and then it was not evaluated. Checkpoint. Since
+ * 0.2.
  */
 #define noria_locked(mutex, expression) \
 	NORIA_LOCKED_AS_(NORIA_UNIQUE_(noria_lock_), NORIA_UNIQUE_(noria_value_), noria_mutex, noria_mutex_lock, \
@@ -67,8 +69,8 @@ NORIA_PUBLIC int noria_mutex_unlock_at(struct noria_mutex *mutex, const struct n
 	}))
 
 /*
- * noria_autounlock - a locked mutex that is unlocked at the end of this variable's block, by `return` too, unless that has
- * been done by then:
+ * noria_autounlock - a locked mutex that is unlocked at the end of this variable's block, by `return` too, unless that
+ * has been done by then:
  *     noria_try(noria_mutex_lock(&pool->mutex));
  *     noria_autounlock struct noria_mutex *locked = &pool->mutex;
  */
@@ -82,8 +84,8 @@ struct noria_rwlock {
 };
 
 /*
- * noria_rwlock_rdlock - lock for reading, beside other readers. Whoever comes after a waiting writer waits behind it, so
- * a task that reads already must not lock for reading again: with a writer between, both would wait for ever.
+ * noria_rwlock_rdlock - lock for reading, beside other readers. Whoever comes after a waiting writer waits behind it,
+ * so a task that reads already must not lock for reading again: with a writer between, both would wait for ever.
  * noria_rwlock_wrlock - lock for writing, alone. (To read and then write, unlock in between: a reader that locks for
  * writing waits for itself.)
  * Returns: 0; -ECANCELED: it was not locked; -EDEADLK as noria_mutex_lock(), as far as writers are concerned.
@@ -150,8 +152,8 @@ struct noria_semaphore {
 	}
 
 /*
- * noria_semaphore_acquire, noria_semaphore_acquire_many - take one or `n` permits, all at once, after all who wait already:
- * a large request at the head is not overtaken by small ones.
+ * noria_semaphore_acquire, noria_semaphore_acquire_many - take one or `n` permits, all at once, after all who wait
+ * already: a large request at the head is not overtaken by small ones.
  * Returns: 0; -ECANCELED: none was taken; -EINVAL when `n` is 0, or more than the semaphore's maximum.
  * Checkpoint. Since 0.2.
  *
@@ -182,8 +184,8 @@ NORIA_PUBLIC int noria_semaphore_release_at(struct noria_semaphore *semaphore, u
 NORIA_PUBLIC uint64_t noria_semaphore_permits(const struct noria_semaphore *semaphore);
 
 /*
- * noria_acquired(semaphore, expression) - acquire one permit, evaluate `expression` (a signed integer), release it, by a
- * `return` inside too. Value: that of the expression, or the error of noria_semaphore_acquire(), and then it was not
+ * noria_acquired(semaphore, expression) - acquire one permit, evaluate `expression` (a signed integer), release it, by
+ * a `return` inside too. Value: that of the expression, or the error of noria_semaphore_acquire(), and then it was not
  * evaluated. Checkpoint. Since 0.2.
  */
 #define noria_acquired(semaphore, expression) \
@@ -200,14 +202,14 @@ struct noria_condition {
 /*
  * noria_condition_wait - unlock `mutex`, wait for a signal, lock it again; between the first two nothing can happen.
  *
- * Whatever it returns, the calling task has the mutex: locking it again is carried through in a cancelled scope too, and
- * past a deadline. A task that is signalled stands in the mutex's queue from that moment. Nobody returns without a signal;
- * but others may have had the mutex since, so look again at what was waited for.
+ * Whatever it returns, the calling task has the mutex: locking it again is carried through in a cancelled scope too,
+ * and past a deadline. A task that is signalled stands in the mutex's queue from that moment. Nobody returns without a
+ * signal; but others may have had the mutex since, so look again at what was waited for.
  * While it waits the task should hold no other lock: if that is needed to reach the signal, both wait for ever.
  *
- * Returns: 0: signalled, also when a cancel came later than the signal; -ECANCELED: not signalled, and no signal was used
- * up; -EPERM when the task does not have the mutex (noria_message() names both places); -EINVAL when others wait with
- * another mutex. Checkpoint. Since 0.2.
+ * Returns: 0: signalled, also when a cancel came later than the signal; -ECANCELED: not signalled, and no signal was
+ * used up; -EPERM when the task does not have the mutex (noria_message() names both places); -EINVAL when others wait
+ * with another mutex. Checkpoint. Since 0.2.
  *
  * noria_condition_signal - wake the task that has waited longest. Without one it has no effect.
  * noria_condition_broadcast - wake all that wait now, in their order.
@@ -258,9 +260,9 @@ struct noria_barrier {
 /*
  * noria_barrier_wait - wait until all parties are here. Then it is ready for the next time.
  *
- * A party that is cancelled, before it waits or while it does, breaks the barrier, since the others would wait for ever:
- * they, and whoever comes later, get -EPIPE, until noria_barrier_reset(). One that is cancelled when all have come already
- * has passed.
+ * A party that is cancelled, before it waits or while it does, breaks the barrier, since the others would wait for
+ * ever: they, and whoever comes later, get -EPIPE, until noria_barrier_reset(); but who is cancelled too gets
+ * -ECANCELED. One that is cancelled when all have come already has passed.
  *
  * Returns: 1 for the one that came last, 0 for the others; -ECANCELED; -EPIPE when the barrier is broken, or was reset
  * meanwhile (noria_message() says by whom and where); -EINVAL when it was not initialised. Checkpoint. Since 0.2.
@@ -280,13 +282,16 @@ struct noria_once {
 };
 
 /*
- * noria_once - have `int fn(void *arg)` run with success exactly once, in the first task that calls; others wait for it.
+ * noria_once - have `int fn(void *arg)` run with success exactly once, in the first task that calls; others wait for
+ * it.
  *
- * When it fails (< 0; to be cancelled is to fail), only the call that ran it returns the error, and the one that has waited
- * longest runs its own `fn` with its own `arg`. After a success it is not run any more, and all calls return that value.
+ * When it fails (< 0; to be cancelled is to fail), only the call that ran it returns the error, and the one that has
+ * waited longest runs its own `fn` with its own `arg`. After a success it is not run any more, and all calls return
+ * that value. `fn` must return: an exception or a longjmp() out of it would leave the once with its task for ever.
  *
- * Returns: what `fn` returned (>= 0) when it succeeded, or its error to the one that ran it; -ECANCELED; -EDEADLK when `fn`
- * itself, or a task that it waits for in a lock, calls for the same; -EINVAL without a function. Checkpoint. Since 0.2.
+ * Returns: what `fn` returned (>= 0) when it succeeded, or its error to the one that ran it; -ECANCELED; -EDEADLK when
+ * `fn` itself, or a task that it waits for in a lock, calls for the same; -EINVAL without a function. Checkpoint. Since
+ * 0.2.
  */
 #define noria_once(once, fn, arg) noria_once_at((once), (fn), (arg), NORIA_SITE(#fn))
 NORIA_PUBLIC NORIA_CHECKED int noria_once_at(struct noria_once *once, noria_task_fn *fn, void *arg,

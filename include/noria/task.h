@@ -3,11 +3,12 @@
  * Tasks: stackful, cooperative, cheap. A task runs until a checkpoint parks it, and stays on its runtime's thread for
  * life. Tasks are spawned into groups (group.h); the root task is the function given to noria_run() (run.h).
  *
- * A task has a small stack (64 KiB by default; a larger one by noria_spawn_with()). Running over its end is reported, by a guard
- * of 64 KiB below it; code with larger arrays in its frames should be compiled with -fstack-clash-protection.
+ * A task has a small stack (64 KiB by default; a larger one by noria_spawn_with()). Running over its end is reported,
+ * by a guard of 64 KiB below it; code with larger arrays in its frames should be compiled with
+ * -fstack-clash-protection.
  *
- * C++: an exception must be caught in the task that threw it, and a task must not park while it handles one or unwinds (the
- * language keeps both per thread): take what you need from the exception, leave the handler, then call noria.
+ * C++: an exception must be caught in the task that threw it, and a task must not park while it handles one or unwinds
+ * (the language keeps both per thread): take what you need from the exception, leave the handler, then call noria.
  */
 #ifndef NORIA_TASK_H
 #define NORIA_TASK_H

@@ -12,7 +12,9 @@ NORIA_BEGIN_DECLS
 
 #define NORIA_FOREVER INT64_MAX
 
-/* Durations in nanoseconds from other units. Negative values are durations of zero; too large ones are NORIA_FOREVER. */
+/*
+ * Durations in nanoseconds from other units. Negative values are durations of zero; too large ones are NORIA_FOREVER.
+ */
 static inline int64_t noria_usec(int64_t n)
 {
 	return n <= 0 ? 0 : n < INT64_MAX / 1000 ? n * 1000 : NORIA_FOREVER;

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Context values: what belongs to a task and to all that it spawns, and would otherwise be a parameter of every function: the
- * number of a request, the user it is for, a place to log to.
+ * Context values: what belongs to a task and to all that it spawns, and would otherwise be a parameter of every
+ * function: the number of a request, the user it is for, a place to log to.
  *
- * A task starts with the values of the task that spawned it, whichever group it is spawned into. From then on the two go
- * apart: what either sets later, the other does not see. Calls on other threads (noria_offload()) read the values of
+ * A task starts with the values of the task that spawned it, whichever group it is spawned into. From then on the two
+ * go apart: what either sets later, the other does not see. Calls on other threads (noria_offload()) read the values of
  * their caller. Taking the values over costs one pointer, however many there are.
  *
- * A value is anything of up to 8 bytes that can be copied as bytes: a number, a pointer, a small structure. Its key says
- * the type, and the compiler checks it, as in an assignment. Nothing here is a checkpoint. All since 0.2.
+ * A value is anything of up to 8 bytes that can be copied as bytes: a number, a pointer, a small structure. Its key
+ * says the type, and the compiler checks it, as in an assignment. Nothing here is a checkpoint. All since 0.2.
  */
 #ifndef NORIA_VALUE_H
 #define NORIA_VALUE_H
@@ -22,9 +22,9 @@ NORIA_BEGIN_DECLS
  * NORIA_KEY_DEFINE - define it, in one file: `NORIA_KEY_DEFINE(request_id);`
  * NORIA_KEY_STATIC - both at once, for a key of one file: `NORIA_KEY_STATIC(attempt, int);`
  *
- * NORIA_KEY_DEFINE_OWNED, NORIA_KEY_STATIC_OWNED - the same, and the values of this key are owned: `release(value)` is called
- * exactly once for each value that was set, as soon as no task has it any more. Until then tasks share it. It runs on the
- * runtime's thread, in the task that had it last, and must not park.
+ * NORIA_KEY_DEFINE_OWNED, NORIA_KEY_STATIC_OWNED - the same, and the values of this key are owned: `release(value)` is
+ * called exactly once for each value that was set, as soon as no task has it any more. Until then tasks share it. It
+ * runs on the runtime's thread, in the task that had it last, and must not park.
  */
 #define NORIA_KEY(name, type) \
 	NORIA_KEY_TYPE_(name, type); \
@@ -46,21 +46,21 @@ NORIA_BEGIN_DECLS
  * @key: the address of a key
  * @value: of the key's type
  *
- * Returns: 0; -ENOMEM; -EPERM in an offloaded call, which can only read (noria_message() names the key); -ENXIO outside a
- * runtime. After an error nothing has changed, and an owned value is still the caller's.
+ * Returns: 0; -ENOMEM; -EPERM in an offloaded call, which can only read (noria_message() names the key); -ENXIO outside
+ * a runtime. After an error nothing has changed, and an owned value is still the caller's.
  */
 #define noria_value_set(key, value) noria_value_set_(&(key)->untyped, NORIA_VALUE_BITS_(key, value))
 
 /*
  * noria_value_get - the calling task's value, or in an offloaded call that of its caller.
- * Returns: the value, of the key's type; zero when it was never set, or outside a runtime. An owned value is valid until
- * the task sets or unsets the key, or ends.
+ * Returns: the value, of the key's type; zero when it was never set, or outside a runtime. An owned value is valid
+ * until the task sets or unsets the key, or ends.
  */
 #define noria_value_get(key) NORIA_VALUE_OF_(key, noria_value_get_(&(key)->untyped), NORIA_UNIQUE_(noria_held_))
 
 /*
- * noria_value_unset - the calling task has no value for the key any more. Returns: 0, also if it had none; or an error as
- * for noria_value_set().
+ * noria_value_unset - the calling task has no value for the key any more. Returns: 0, also if it had none; or an error
+ * as for noria_value_set().
  */
 #define noria_value_unset(key) noria_value_unset_(&(key)->untyped)
 
@@ -69,8 +69,8 @@ NORIA_BEGIN_DECLS
  *     int r = noria_with_value(&request_id, id, serve(connection));
  *
  * Afterwards the key has its former value, or none if it had none; so it is when the expression is left by `return`.
- * Tasks that were spawned meanwhile keep the value. What the expression sets for other keys stays set, unless there is no
- * memory to put the two together: then it is lost, and the former values stand.
+ * Tasks that were spawned meanwhile keep the value. What the expression sets for other keys stays set, unless there is
+ * no memory to put the two together: then it is lost, and the former values stand.
  * Value: the expression's; or, without evaluating it, an error as for noria_value_set().
  */
 #define noria_with_value(key, value, expression) \

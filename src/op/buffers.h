@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The loop's receive buffers: a provided buffer ring, from which the kernel takes one when bytes arrive. A buffer is
- * with the kernel, or in a stream's queue, or shown to a task; it goes back when the task asks for the next.
+ * with the kernel, or in a stream's queue, or shown to a task; asking for the next gives it back.
  */
 #ifndef NORIA_OP_BUFFERS_H
 #define NORIA_OP_BUFFERS_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Files, pipes and what else has a descriptor. What kind of descriptor it is the library does not know, and a linked
- * timeout does not reach an operation that the kernel gave to a worker thread; so the loop's heap keeps time limits here.
+ * timeout does not reach an operation that the kernel gave to a worker thread; so the loop's heap keeps time limits
+ * here.
  */
 #include "noria/op.h"
 
@@ -68,9 +69,9 @@ int noria_statx(int dirfd, const char *path, int flags, unsigned mask, struct st
 }
 
 /*
- * A worker that waits inside a splice holds the pipe's lock, and whoever touches the pipe meanwhile blocks, the loop itself
- * included. So the splice is told not to wait, and the waiting is done by polling; beforehand for a socket, which waits
- * whatever it is told.
+ * A worker that waits inside a splice holds the pipe's lock, and whoever touches the pipe meanwhile blocks, the loop
+ * itself included. So the splice is told not to wait, and the waiting is done by polling; beforehand for a socket,
+ * which waits whatever it is told.
  */
 static ssize_t splice_when_ready(struct task *task, int fd_in, off_t *offset_in, int fd_out, off_t *offset_out,
 				 size_t size, unsigned flags)

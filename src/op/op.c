@@ -4,9 +4,9 @@
  * buffers and its timespec live on the task's stack.
  *
  * Who ended it? A result other than -ECANCELED is delivered, whatever else happened; the next checkpoint tells of the
- * cancel. -ECANCELED is the task's cancellation only if the scope is cancelled or its deadline has passed. If it came of a
- * linked timeout that is out of date, because the deadline was moved meanwhile, nothing has been transferred and the
- * operation is submitted again. Any other -ECANCELED is the kernel's own and is passed on as an error.
+ * cancel. -ECANCELED is the task's cancellation only if the scope is cancelled or its deadline has passed. If it came
+ * of a linked timeout that is out of date, because the deadline was moved meanwhile, nothing has been transferred and
+ * the operation is submitted again. Any other -ECANCELED is the kernel's own and is passed on as an error.
  */
 #include "op/op.h"
 

@@ -71,7 +71,10 @@ int noria_accept(int fd, struct sockaddr *address, socklen_t *length)
 	return noria_accept4(fd, address, length, 0);
 }
 
-/* Connecting by TCP is polled for; with other families it blocks in a worker of the kernel, out of a linked timeout's reach. */
+/*
+ * Connecting by TCP is polled for; with other families it blocks in a worker of the kernel, out of a linked timeout's
+ * reach.
+ */
 int noria_connect(int fd, const struct sockaddr *address, socklen_t length)
 {
 	bool polled = address && length >= sizeof address->sa_family &&

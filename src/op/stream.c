@@ -4,9 +4,10 @@
  * completion puts one into the stream's queue, and the task takes them from there.
  *
  * The submission lives in the stream, not on the waiting task's stack, so a wait for the next bytes can be abandoned at
- * once; only closing waits for the kernel's last word. A stream whose task is slow is stopped at its share of the buffers
- * and goes on when its queue is empty. A stream for which there is no buffer left does not wait for the others: it receives
- * one message into memory of its own, and looks for buffers again at the next. So it does where the kernel cannot choose.
+ * once; only closing waits for the kernel's last word. A stream whose task is slow is stopped at its share of the
+ * buffers and goes on when its queue is empty. A stream for which there is no buffer left does not wait for the others:
+ * it receives one message into memory of its own, and looks for buffers again at the next. So it does where the kernel
+ * cannot choose.
  */
 #include "noria/stream.h"
 
@@ -84,7 +85,10 @@ static void arm(struct stream *stream)
 	noria_submit(loop, &stream->submission);
 }
 
-/* How many buffers a stream may queue before it is stopped; one is no queue: a busy stream is not stopped at every message. */
+/*
+ * How many buffers a stream may queue before it is stopped; one is no queue: a busy stream is not stopped at every
+ * message.
+ */
 static unsigned share(const struct buffers *buffers)
 {
 	unsigned share = buffers->count / (2 * buffers->streams);
@@ -163,7 +167,10 @@ static void wait_on(struct stream *stream, struct task *task, const struct wait_
 	stream->wait = NULL;
 }
 
-/* Another task waits for bytes, in a buffer of the stream perhaps: it is told -EBADF, and has left before anything is freed. */
+/*
+ * Another task waits for bytes, in a buffer of the stream perhaps: it is told -EBADF, and has left before anything is
+ * freed.
+ */
 static void send_waiter_away(struct stream *stream, struct task *task)
 {
 	while (stream->in_next) {

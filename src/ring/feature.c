@@ -122,8 +122,10 @@ static bool knows_buffer_ring(struct io_uring *uring)
 	return buffers != NULL;
 }
 
-/* A multishot receive for which there are no buffers: a kernel that has it waits, or misses the buffers (-ENOBUFS). Returns 1, 0, or a negative
- * errno where that cannot be found out. */
+/*
+ * A multishot receive for which there are no buffers: a kernel that has it waits, or misses the buffers (-ENOBUFS).
+ * Returns 1, 0, or a negative errno where that cannot be found out.
+ */
 static int knows_recv_multishot(struct io_uring *uring)
 {
 	struct io_uring_cqe *cqe;

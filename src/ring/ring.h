@@ -23,8 +23,8 @@ struct ring;
 struct ring_class {
 	/*
 	 * Submit all that was reserved, wait for `wait` completions (0 or 1) until the point in time `deadline_ns`
-	 * (INT64_MAX: for ever), and make what has completed visible. Returns 0, also on a signal or time-out; -EAGAIN or
-	 * -ENOMEM when the kernel could not take entries now (they stay queued); another negative errno is fatal.
+	 * (INT64_MAX: for ever), and make what has completed visible. Returns 0, also on a signal or time-out; -EAGAIN
+	 * or -ENOMEM when the kernel could not take entries now (they stay queued); another negative errno is fatal.
 	 */
 	int (*enter)(struct ring *ring, unsigned wait, int64_t deadline_ns);
 	/* Carry out an operation here and now if that cannot block; -EAGAIN when it must be submitted instead. */

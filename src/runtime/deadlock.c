@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlock. When the loop is about to sleep and no timer, operation, other thread or signal can wake a task, it would sleep
- * for ever. The failure handler gets the tree of tasks, and the run is cancelled, so that everybody cleans up and
+ * Deadlock. When the loop is about to sleep and no timer, operation, other thread or signal can wake a task, it would
+ * sleep for ever. The failure handler gets the tree of tasks, and the run is cancelled, so that everybody cleans up and
  * noria_run() can say -EDEADLK. Clean-up that gets stuck in its turn loses its shields; if even that wakes nobody, the
  * process ends: a program that hangs without a word is the one thing that must not come of it.
  *
- * A signal counts as long as it would end some wait that is made for that: an idle one, by the drain, or one that lasts until
- * the run ends (wait.h), by the cancel after the drain.
+ * A signal counts as long as it would end some wait that is made for that: an idle one, by the drain, or one that lasts
+ * until the run ends (wait.h), by the cancel after the drain.
  */
 #include "runtime/deadlock.h"
 

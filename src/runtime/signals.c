@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * SIGINT and SIGTERM for runtimes. The handlers are the process's, the runtimes are many: each that wants signals has a
- * slot, and a handler counts the signal for every slot and wakes its loop, which is all async-signal-safe. When a signal
- * is the third for every runtime, it gets its default effect: nobody should have to look for SIGKILL.
+ * slot, and a handler counts the signal for every slot and wakes its loop, which is all async-signal-safe. When a
+ * signal is the third for every runtime, it gets its default effect: nobody should have to look for SIGKILL.
  *
  * A slot is emptied before its loop is freed; a handler that is reading it meanwhile on another thread is waited for.
  */

@@ -8,8 +8,8 @@
 struct scope;
 
 /*
- * On the hub: a line for each scope and each task beneath `root`, indented as they nest, with what the task waits for; then
- * the stacks, as far as there is room. Lines that find no room are counted.
+ * On the hub: a line for each scope and each task beneath `root`, indented as they nest, with what the task waits for;
+ * then the stacks, as far as there is room. Lines that find no room are counted.
  */
 void noria_describe_tree(struct scope *root, char *text, size_t size);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Children: a task with its root scope, which hangs in its group's scope. How they are made, told that they are wanted no
- * more, and how they end.
+ * Children: a task with its root scope, which hangs in its group's scope. How they are made, told that they are wanted
+ * no more, and how they end.
  */
 #ifndef NORIA_SCOPE_CHILD_H
 #define NORIA_SCOPE_CHILD_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Collecting groups: what became of each child waits in the order of the ends for noria_group_next(). The place for it is
- * allocated when the child is spawned, so that an end always finds one.
+ * Collecting groups: what became of each child waits in the order of the ends for noria_group_next(). The place for it
+ * is allocated when the child is spawned, so that an end always finds one.
  */
 #include "scope/child.h"
 

@@ -8,8 +8,8 @@
 struct task;
 
 /*
- * On the hub: "sleeps until 5 ns\n    at symbol\n    at symbol", as much as fits, of a task that does not run. Where its
- * stack has no room for the unwinder, the frames are missing.
+ * On the hub: "sleeps until 5 ns\n    at symbol\n    at symbol", as much as fits, of a task that does not run. Where
+ * its stack has no room for the unwinder, the frames are missing.
  */
 void noria_describe_task(struct task *task, char *text, size_t size);
 

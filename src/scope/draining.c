@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Draining: a cancel that comes softly. Idle scopes beneath are cancelled, now and whenever one is opened; everything else
- * goes on and may ask. The scope that was asked to drain keeps who asked and why, for the causes of the idle ones and, when
- * its patience has passed, for its own.
+ * Draining: a cancel that comes softly. Idle scopes beneath are cancelled, now and whenever one is opened; everything
+ * else goes on and may ask. The scope that was asked to drain keeps who asked and why, for the causes of the idle ones
+ * and, when its patience has passed, for its own.
  */
 #include "base/message.h"
 #include "scope/scope.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Into the tree and out of it, inline: a program opens scopes as freely as blocks, so what is common is a row of stores,
- * and everything else is behind one test of the parent's state.
+ * Into the tree and out of it, inline: a program opens scopes as freely as blocks, so what is common is a row of
+ * stores, and everything else is behind one test of the parent's state.
  */
 #ifndef NORIA_SCOPE_ENTER_H
 #define NORIA_SCOPE_ENTER_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The life of an error: it begins, comes up the stack by noria_try(), is taken over by a group or handled. The path is an
- * error return trace as Zig has it. A place belongs to the current error if the code is the same and its frame lies further
- * up than that of the place before; otherwise a new error begins there.
+ * The life of an error: it begins, comes up the stack by noria_try(), is taken over by a group or handled. The path is
+ * an error return trace as Zig has it. A place belongs to the current error if the code is the same and its frame lies
+ * further up than that of the place before; otherwise a new error begins there.
  */
 #include "scope/failure.h"
 
@@ -66,8 +66,8 @@ void noria_error_arose(struct task *task, int code)
 }
 
 /*
- * A single cause without causes of its own is told by its code, which somebody got; but at the end of a run, when clean-up
- * code is bound to ignore what it gets, it is told all the same.
+ * A single cause without causes of its own is told by its code, which somebody got; but at the end of a run, when
+ * clean-up code is bound to ignore what it gets, it is told all the same.
  */
 static bool has_unseen(const struct task *task, const struct error *error)
 {
@@ -204,8 +204,8 @@ int noria_fail_at(int code, const struct noria_site *site, const char *format, .
 }
 
 /*
- * Code that was inlined shares the frame of the function that it was inlined into; so does a later call, which returns to
- * another place, and a later round of a loop, which comes by the same functions.
+ * Code that was inlined shares the frame of the function that it was inlined into; so does a later call, which returns
+ * to another place, and a later round of a loop, which comes by the same functions.
  */
 static bool comes_from_below(const struct error *error, const struct noria_site *site, const void *frame,
 			     const void *caller)

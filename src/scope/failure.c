@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Failures as they are kept: nodes on the heap, in lists, as trees; and the failure handler. Nothing here recurses: a tree may
- * be deeper than a task's stack.
+ * Failures as they are kept: nodes on the heap, in lists, as trees; and the failure handler. Nothing here recurses: a
+ * tree may be deeper than a task's stack.
  */
 #include "scope/failure.h"
 

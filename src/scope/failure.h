@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Failures, as they are kept. A task's current error is one record in the task's own object, so that an error can always
- * be noted, without memory. When the task ends with that error, or a group is closed with failures, the record is copied
- * to the heap as a node of the group's list; a node that finds no memory is reported to the failure handler at once and
- * counted as lost.
+ * Failures, as they are kept. A task's current error is one record in the task's own object, so that an error can
+ * always be noted, without memory. When the task ends with that error, or a group is closed with failures, the record
+ * is copied to the heap as a node of the group's list; a node that finds no memory is reported to the failure handler
+ * at once and counted as lost.
  */
 #ifndef NORIA_SCOPE_FAILURE_H
 #define NORIA_SCOPE_FAILURE_H
@@ -80,7 +80,10 @@ struct error *noria_error_of(struct task *task);
 void noria_error_drop(struct task *task);
 /* A new error begins. */
 void noria_error_begin(struct task *task, int code);
-/* A call of the runtime answers `code`, an error with a story of its own: an older one of the same code is not its story. */
+/*
+ * A call of the runtime answers `code`, an error with a story of its own: an older one of the same code is not its
+ * story.
+ */
 void noria_error_arose(struct task *task, int code);
 /* A group was closed with these, which are moved, and `code`: the task's new error. */
 void noria_error_of_group(struct task *task, int code, struct failures *failures);
@@ -91,7 +94,10 @@ void noria_error_lend(struct error *error);
 /* A scope that was left has timed out: that is a new error of its task, which names the scope. */
 void noria_error_timed_out(const struct scope *scope);
 
-/* Tell the failure handler that a task failed with `code`: where that is its current error, with its story, which is over. */
+/*
+ * Tell the failure handler that a task failed with `code`: where that is its current error, with its story, which is
+ * over.
+ */
 void noria_error_report(struct task *task, int code, const char *text);
 /* A few words on the error `code` of a task, valid until its next one. */
 const char *noria_error_reason(struct task *task, int code);
@@ -109,8 +115,8 @@ struct noria_failure noria_error_view_of(const struct task *task, const struct e
 					 const struct noria_site *spawn);
 
 /*
- * The error `code` of `task` becomes a node; where it was the task's current error, with its story. NULL when there is no
- * memory, and then the failure handler has heard of it.
+ * The error `code` of `task` becomes a node; where it was the task's current error, with its story. NULL when there is
+ * no memory, and then the failure handler has heard of it.
  */
 struct failure *noria_failure_new(struct task *task, int code, const struct noria_site *spawn);
 /* Free a node and all beneath it. */

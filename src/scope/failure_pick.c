@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Picking failures out of a tree by their code. A node with causes stands for them: it is never picked itself, and leaves
- * the tree with the last of them, unless some were counted only and nobody can know what they were.
+ * Picking failures out of a tree by their code. A node with causes stands for them: it is never picked itself, and
+ * leaves the tree with the last of them, unless some were counted only and nobody can know what they were.
  */
 #include "scope/failure.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Failures as text, for people and as JSON. Trees are walked without recursion, since a task's stack is small and a tree
- * may be deep. Both formats go through one writer, which counts what finds no room as snprintf() does.
+ * Failures as text, for people and as JSON. Trees are walked without recursion, since a task's stack is small and a
+ * tree may be deep. Both formats go through one writer, which counts what finds no room as snprintf() does.
  */
 #include "scope/failure.h"
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grace: how long soft shields hold. It begins when a scope is cancelled by itself, and its end is one point in time for
- * everything beneath: whoever cleans up draws on it, and what is left when it passes is cancelled behind soft shields as
- * well. Behind a hard shield, which has a deadline, nothing of this is seen.
+ * Grace: how long soft shields hold. It begins when a scope is cancelled by itself, and its end is one point in time
+ * for everything beneath: whoever cleans up draws on it, and what is left when it passes is cancelled behind soft
+ * shields as well. Behind a hard shield, which has a deadline, nothing of this is seen.
  *
- * A task behind a soft shield waits without a look at the deadlines outside, and so would not learn that one of them has
- * passed and a grace has begun. Hence a shield that goes up puts these deadlines onto the heap, if there is a grace to end.
+ * A task behind a soft shield waits without a look at the deadlines outside, and so would not learn that one of them
+ * has passed and a grace has begun. Hence a shield that goes up puts these deadlines onto the heap, if there is a grace
+ * to end.
  */
 #include "base/message.h"
 #include "scope/scope.h"

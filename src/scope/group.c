@@ -4,7 +4,7 @@
  * then cancels the services and waits for them, runs the release handlers, and only then says what became of it all.
  *
  * What counts as a failure: a negative result, but for -ECANCELED in a task whose scope really was cancelled or is
- * draining. A kernel's -ECANCELED that the runtime did not ask for is a failure like any other.
+ * draining. One that comes from the kernel of its own accord is a failure like any other.
  */
 #include "scope/group.h"
 

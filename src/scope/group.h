@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Groups: a scope with children. A group counts the children that live, keeps their failures, and its policy says what a
- * child's end means for the others. Children are made and ended in child.c, results are collected in collect.c.
+ * Groups: a scope with children. A group counts the children that live, keeps their failures, and its policy says what
+ * a child's end means for the others. Children are made and ended in child.c, results are collected in collect.c.
  */
 #ifndef NORIA_SCOPE_GROUP_H
 #define NORIA_SCOPE_GROUP_H

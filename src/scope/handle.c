@@ -67,7 +67,9 @@ bool noria_child_ended(const struct noria_child *storage)
 	return is_spawned(handle) && !handle->child;
 }
 
-/* The handle may be gone, or another child's, once the child has ended: what is wanted of it is taken at that moment. */
+/*
+ * The handle may be gone, or another child's, once the child has ended: what is wanted of it is taken at that moment.
+ */
 struct child_wait {
 	struct turn turn;
 	const struct handle *handle;

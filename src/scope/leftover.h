@@ -8,8 +8,8 @@
 #include <stdbool.h>
 
 /*
- * A function is left by `return`, and with it the scope `around`: close what is open inside, as those who opened it should
- * have done. Returns false if `around` is not one of the task's own open scopes.
+ * A function is left by `return`, and with it the scope `around`: close what is open inside, as those who opened it
+ * should have done. Returns false if `around` is not one of the task's own open scopes.
  */
 bool noria_scopes_close_inside(struct task *task, const struct scope *around);
 

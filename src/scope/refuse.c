@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Scopes used wrongly: each misuse is refused with a message that names the places concerned and the remedy, and changes
- * nothing. Where the tree has been overwritten already there is nothing to go back to, and the process ends.
+ * Scopes used wrongly: each misuse is refused with a message that names the places concerned and the remedy, and
+ * changes nothing. Where the tree has been overwritten already there is nothing to go back to, and the process ends.
  */
 #include "base/memcheck.h"
 #include "base/message.h"

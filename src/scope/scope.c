@@ -3,10 +3,10 @@
  * The scope tree: what a scope inherits, how a cancel spreads, what counts as a deadline, what a close comes to.
  *
  * The scopes of one task are a chain (`inner`); the outermost scope of a child task hangs in its group's (`children`).
- * Deadlines are lazy: a scope's timer is on the loop's heap only once something beneath it waits in a way that the kernel
- * does not time itself; a scope around an operation that completes at once, or that carries a linked timeout, never
- * touches the heap. A passed deadline is noticed by whoever comes first: the timer, a checkpoint, or an operation whose
- * linked timeout fired. Once a scope is cancelled the same timer stands for the end of its grace (grace.c).
+ * Deadlines are lazy: a scope's timer is on the loop's heap only once something beneath it waits in a way that the
+ * kernel does not time itself; a scope around an operation that completes at once, or that carries a linked timeout,
+ * never touches the heap. A passed deadline is noticed by whoever comes first: the timer, a checkpoint, or an operation
+ * whose linked timeout fired. Once a scope is cancelled the same timer stands for the end of its grace (grace.c).
  */
 #include "scope/scope.h"
 

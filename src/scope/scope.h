@@ -20,8 +20,8 @@
 #include <stdint.h>
 
 /*
- * With the flags of enum noria_scope_flags: a shield of the program, which should have a deadline. (The runtime has shields
- * of its own without one, around services and release handlers.)
+ * With the flags of enum noria_scope_flags: a shield of the program, which should have a deadline. (The runtime has
+ * shields of its own without one, around services and release handlers.)
  */
 #define SCOPE_CHECKED (1U << 31)
 
@@ -107,7 +107,9 @@ ssize_t noria_scope_verdict(const struct scope *scope, ssize_t result);
 _Noreturn void noria_scope_lost(const struct task *task);
 /* -EINVAL with both places in the message unless storage is free for a scope. */
 int noria_scope_refuse_open(const struct scope *scope, const struct task *task, const struct noria_site *site);
-/* -EINVAL with both places in the message unless `scope` is the innermost one of the task. `site` is the closing call. */
+/*
+ * -EINVAL with both places in the message unless `scope` is the innermost one of the task. `site` is the closing call.
+ */
 int noria_scope_refuse_close(const struct scope *scope, const struct task *task, const struct noria_site *site);
 /* -EINVAL, with a message, unless the scope is open, and of this thread's runtime. `doing` is what was to be done. */
 int noria_scope_refuse_use(const struct scope *scope, const char *doing);
@@ -119,8 +121,9 @@ int noria_scope_refuse_hard(int64_t deadline_ns, const struct noria_site *site);
 extern bool noria_checks;
 
 /*
- * Cancel a scope, unless it has been. `who` is the task that did it or failed, `where` the place of its call; NULL for the
- * runtime itself; `reason` may be NULL. All three are copied or static. For a deadline the place is the scope's own.
+ * Cancel a scope, unless it has been. `who` is the task that did it or failed, `where` the place of its call; NULL for
+ * the runtime itself; `reason` may be NULL. All three are copied or static. For a deadline the place is the scope's
+ * own.
  */
 void noria_scope_interrupt(struct scope *scope, enum noria_cause_kind kind, const struct task *who,
 			   const struct noria_site *where, const char *reason);
@@ -158,7 +161,9 @@ void noria_scope_note(struct scope *scope, const struct task *who, const struct 
 /* A cancelled scope's cause in words, to follow on "was cancelled". */
 void noria_scope_explain(const struct scope *scope, char *text, size_t size);
 
-/* The scope after `scope` in the tree of `top`, parents first; NULL at the end. `descend`: not past what is beneath it. */
+/*
+ * The scope after `scope` in the tree of `top`, parents first; NULL at the end. `descend`: not past what is beneath it.
+ */
 struct scope *noria_scope_next(struct scope *scope, const struct scope *top, bool descend);
 
 /* The door was closed: the answer, and its consequences for a task that knocks again and again. */
@@ -177,8 +182,8 @@ static inline int scope_checkpoint(struct task *task)
 }
 
 /*
- * The checkpoint at the door of a call that may park. A task that takes no notice of -ECANCELED and calls again must not
- * keep the others from running: being turned away counts against its turn, and many times make it wait (zombie.c).
+ * The checkpoint at the door of a call that may park. A task that takes no notice of -ECANCELED and calls again must
+ * not keep the others from running: being turned away counts against its turn, and many times make it wait (zombie.c).
  */
 static inline int scope_door(struct task *task)
 {
@@ -190,8 +195,8 @@ static inline int scope_door(struct task *task)
 }
 
 /*
- * Park on a wait that the scope's cancellation and deadlines may abandon. In a scope that is cancelled already, maybe since
- * the door or during an earlier wait of the same call, it is abandoned at once.
+ * Park on a wait that the scope's cancellation and deadlines may abandon. In a scope that is cancelled already, maybe
+ * since the door or during an earlier wait of the same call, it is abandoned at once.
  */
 static inline void scope_wait(struct task *task, struct wait *wait)
 {

@@ -152,7 +152,9 @@ int noria_scope_set_deadline(struct noria_scope *storage, int64_t deadline_ns)
 		return r;
 	scope->deadline = deadline_ns;
 	noria_scope_refresh(scope);
-	/* Operations in flight may carry the old deadline as a linked timeout; from now on the heap keeps the new one. */
+	/*
+	 * Operations in flight may carry the old deadline as a linked timeout; from now on the heap keeps the new one.
+	 */
 	noria_scope_arm_one(scope);
 	if (deadline_ns != NORIA_FOREVER && deadline_ns <= noria_loop_clock(scope->task->loop))
 		noria_scope_interrupt(scope, NORIA_CAUSE_DEADLINE, NULL, NULL, NULL);

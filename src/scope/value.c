@@ -105,7 +105,9 @@ static bool make_own(struct task *task, unsigned more)
 	return true;
 }
 
-/* Let a key have this binding, which gets a further reference; NULL: none. False: no memory, and nothing has changed. */
+/*
+ * Let a key have this binding, which gets a further reference; NULL: none. False: no memory, and nothing has changed.
+ */
 static bool put(struct task *task, const struct noria_key *key, struct binding *binding)
 {
 	struct binding *old = binding_of(task->values, key);
@@ -201,9 +203,9 @@ int noria_value_push_(struct noria_value_saved *storage, const struct noria_key 
 }
 
 /*
- * Usually nothing was set inside, and the former array comes back as it was. Otherwise the key's former binding goes into
- * the array as it is now; when that takes memory and there is none, what was set inside is given up rather than that a
- * value outlasts its expression.
+ * Usually nothing was set inside, and the former array comes back as it was. Otherwise the key's former binding goes
+ * into the array as it is now; when that takes memory and there is none, what was set inside is given up rather than
+ * that a value outlasts its expression.
  */
 void noria_value_pop_(struct noria_value_saved *storage)
 {

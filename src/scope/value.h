@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Context values of tasks: an array of bindings, shared until somebody changes it. Tasks of one runtime are one thread's,
- * so the counts of references are plain numbers. A thread that runs an offloaded call only reads, while the task that
- * shares the array with it waits: nobody changes an array that more than one may see.
+ * Context values of tasks: an array of bindings, shared until somebody changes it. Tasks of one runtime are one
+ * thread's, so the counts of references are plain numbers. A thread that runs an offloaded call only reads, while the
+ * task that shares the array with it waits: nobody changes an array that more than one may see.
  */
 #ifndef NORIA_SCOPE_VALUE_H
 #define NORIA_SCOPE_VALUE_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Tasks that wait for their turn at one thing (a lock, a place in a group, an item of a channel): a queue, first come,
- * first served. Whoever has the thing to give takes the first waiter off the queue and tells it so; from then on the thing
- * is the waiter's, even if it is cancelled before it runs. One that is cancelled while it stands in the queue leaves it.
+ * first served. Whoever has the thing to give takes the first waiter off the queue and tells it so; from then on the
+ * thing is the waiter's, even if it is cancelled before it runs. One that is cancelled while it stands in the queue
+ * leaves it.
  *
  * A waiter knows only how it is told. A task that waits for one thing parks on a `struct turn`; one that waits for the
  * first of several (select) stands in several queues and leaves the others when one tells it.
@@ -75,8 +76,8 @@ struct turn {
 void noria_turn_abandon(struct wait *wait);
 
 /*
- * Wait at the end of a queue, as `class` says (with noria_turn_abandon, or without an `abandon` for a wait that cannot be
- * cancelled). `turn` lies in the caller's frame, inside what `class` needs to describe it. The caller has passed its
+ * Wait at the end of a queue, as `class` says (with noria_turn_abandon, or without an `abandon` for a wait that cannot
+ * be cancelled). `turn` lies in the caller's frame, inside what `class` needs to describe it. The caller has passed its
  * checkpoint. Returns 0 when its turn has come, or -ECANCELED.
  */
 int noria_turn_wait(struct turn *turn, struct task *task, struct waiters *queue, const struct wait_class *class);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Zombies: tasks that are told -ECANCELED again and again and do not leave their scope. A clean-up may ignore some hundred
- * answers, so the first thousand cost only their turns. Then the task is reported, once, and from there on each answer
- * keeps it waiting, longer and longer, in a wait that nothing can cut short: it cannot burn a processor.
+ * Zombies: tasks that are told -ECANCELED again and again and do not leave their scope. A clean-up may ignore some
+ * hundred answers, so the first thousand cost only their turns. Then the task is reported, once, and from there on each
+ * answer keeps it waiting, longer and longer, in a wait that nothing can cut short: it cannot burn a processor.
  *
- * Answers are counted where a call is refused without having waited, from one moment at which the task is not cancelled to
- * the next (scope_leave() begins anew). What succeeds behind a shield in between does not count as leaving.
+ * Answers are counted where a call is refused without having waited, from one moment at which the task is not cancelled
+ * to the next (scope_leave() begins anew). What succeeds behind a shield in between does not count as leaving.
  *
- * The report is made while the task waits for the first time, by the timer that ends this wait: on the hub there is room
- * for the handler and for the unwinder, whatever the task's own stack has left.
+ * The report is made while the task waits for the first time, by the timer that ends this wait: on the hub there is
+ * room for the handler and for the unwinder, whatever the task's own stack has left.
  */
 #include "scope/describe.h"
 #include "scope/group.h"

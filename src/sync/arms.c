@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arms of a select that wait for what is nobody's object here: a point in time, a descriptor, a child's end. A poll is the kernel's
- * until its terminal completion, so it holds the select. That it turns out ready too late does no harm: polling takes
- * nothing.
+ * The arms of a select that wait for what is nobody's object here: a point in time, a descriptor, a child's end. A poll
+ * is the kernel's until its terminal completion, so it holds the select. That it turns out ready too late does no harm:
+ * polling takes nothing.
  */
 #include "noria/op.h"
 #include "ring/ring.h"
@@ -13,7 +13,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-static int attempt_until(struct arm *arm, bool thorough)
+static bool attempt_until(struct arm *arm, bool thorough)
 {
 	(void)thorough;
 	arm->result = 0;
@@ -60,14 +60,14 @@ static void prepare(const struct arm *arm, struct io_uring_sqe *sqe)
 	io_uring_prep_poll_add(sqe, arm_fd(arm), (unsigned)((uint64_t)arm->number >> 32));
 }
 
-static int attempt_fd(struct arm *arm, bool thorough)
+static bool attempt_fd(struct arm *arm, bool thorough)
 {
 	struct ring *ring = noria_loop->ring;
 	struct io_uring_sqe sqe;
 	int64_t r;
 
 	if (!thorough)
-		return 0;
+		return false;
 	prepare(arm, &sqe);
 	r = ring->class->attempt(ring, &sqe);
 	arm->result = (int)r;
@@ -120,18 +120,20 @@ static void take_result(struct arm *arm)
 		*(int *)arm->item = handle->result;
 }
 
-static int attempt_child(struct arm *arm, bool thorough)
+static int refuse_child(const struct arm *arm)
+{
+	return noria_handle_refuse_wait(arm->object, noria_loop->current);
+}
+
+static bool attempt_child(struct arm *arm, bool thorough)
 {
 	const struct handle *handle = arm->object;
-	int r = noria_handle_refuse_wait(handle, noria_loop->current);
 
 	(void)thorough;
-	if (r < 0)
-		return r;
 	if (handle->child)
-		return 0;
+		return false;
 	take_result(arm);
-	return 1;
+	return true;
 }
 
 static void child_ended(struct waiter *waiter)
@@ -158,6 +160,7 @@ static void describe_child(const struct arm *arm, char *text, size_t size)
 }
 
 const struct arm_class noria_arm_child = {
+	.refuse = refuse_child,
 	.attempt = attempt_child,
 	.enlist = enlist_child,
 	.delist = noria_arm_remove,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The barrier: the last to come tells the others, and the count begins anew. A party that is cancelled will not come, so
- * it tells the others that they need not wait; the barrier stays broken until somebody says that all is well again.
+ * The barrier: the last to come tells the others, and the count begins anew. A party that is cancelled will not come,
+ * so it tells the others that they need not wait; the barrier stays broken until somebody says that all is well again.
  */
 #include "sync/sync.h"
 
@@ -107,10 +107,10 @@ int noria_barrier_wait_at(struct noria_barrier *storage, const struct noria_site
 	if (barrier->parties == 0)
 		return task_answer(task, refuse_empty(site));
 	r = sync_door(task, barrier->arrived + 1 == barrier->parties);
-	if (r < 0) {
+	if (r == -ECANCELED)
 		break_up(barrier, task, site);
+	if (r < 0)
 		return r;
-	}
 	if (barrier->broken.what)
 		return task_answer(task, refuse_broken(site, &barrier->broken));
 	if (barrier->arrived + 1 == barrier->parties) {
@@ -119,9 +119,11 @@ int noria_barrier_wait_at(struct noria_barrier *storage, const struct noria_site
 	}
 	barrier->arrived++;
 	r = noria_turn_wait(&arrival.turn, task, &barrier->waiters, &barrier_class);
-	if (r < 0)
+	if (r < 0 || !arrival.breach.what)
 		return r;
-	return arrival.breach.what ? refuse_broken(site, &arrival.breach) : 0;
+	/* Of several parties that are cancelled together the first breaks it: the others too were cancelled. */
+	r = scope_checkpoint(task);
+	return r < 0 ? r : refuse_broken(site, &arrival.breach);
 }
 
 int noria_barrier_reset_at(struct noria_barrier *storage, const struct noria_site *site)

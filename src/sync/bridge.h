@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bridges: how another thread reaches a loop that may be gone by then. The bridge is counted and outlives the loop; the end of
- * the run takes the loop off it, and waits for whoever is about to post.
+ * Bridges: how another thread reaches a loop that may be gone by then. The bridge is counted and outlives the loop; the
+ * end of the run takes the loop off it, and waits for whoever is about to post.
  */
 #ifndef NORIA_SYNC_BRIDGE_H
 #define NORIA_SYNC_BRIDGE_H

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Broadcasts. Items are numbered; the buffer holds the last `capacity` of them, and a subscriber is the number that it gets
- * next. A subscriber whose task waits is up to date: it gets an item straight from the sender. `holders` counts those that
- * still need the oldest item in the buffer: while there are any, senders wait, and whoever brings it down to 0 lets the first
- * of them go on. In a lossy broadcast nobody holds anything.
+ * Broadcasts. Items are numbered; the buffer holds the last `capacity` of them, and a subscriber is the number that it
+ * gets next. A subscriber whose task waits is up to date: it gets an item straight from the sender. `holders` counts
+ * those that still need the oldest item in the buffer: while there are any, senders wait, and whoever brings it down to
+ * 0 lets the first of them go on. In a lossy broadcast nobody holds anything.
  */
 #include "base/message.h"
 #include "noria/channel.h"
@@ -16,7 +16,7 @@
 
 struct broadcast {
 	uint64_t magic;
-	struct loop *loop;
+	uint64_t run;
 	char *buffer;
 	size_t item_size, capacity;
 	uint64_t next; /* number of the next item */
@@ -66,7 +66,7 @@ static int refuse(const struct broadcast *broadcast)
 {
 	if (broadcast->magic != magic(broadcast))
 		return noria_refuse(-EINVAL, "a broadcast that is not initialised. Remedy: noria_broadcast_init()");
-	return broadcast->loop == noria_loop ? 0 : refuse_thread();
+	return loop_is_run(broadcast->run) ? 0 : refuse_thread();
 }
 
 static int refuse_subscriber(const struct subscriber *subscriber)
@@ -74,7 +74,7 @@ static int refuse_subscriber(const struct subscriber *subscriber)
 	if (subscriber->magic != magic(subscriber))
 		return noria_refuse(-EINVAL,
 				    "a subscriber that is not subscribed. Remedy: noria_broadcast_subscribe()");
-	return subscriber->broadcast->loop == noria_loop ? 0 : refuse_thread();
+	return loop_is_run(subscriber->broadcast->run) ? 0 : refuse_thread();
 }
 
 static char *place(struct broadcast *broadcast, uint64_t number)
@@ -189,7 +189,7 @@ int noria_broadcast_init_at(struct noria_broadcast *storage, size_t item_size, v
 		return noria_refuse(-EINVAL, "unknown flags %#x of the broadcast of %s:%d", flags, site->file,
 				    site->line);
 	*broadcast = (struct broadcast){.magic = magic(broadcast),
-					.loop = noria_loop,
+					.run = noria_loop->run,
 					.buffer = buffer,
 					.item_size = item_size,
 					.capacity = capacity,
@@ -303,7 +303,8 @@ int noria_broadcast_recv(struct noria_subscriber *storage, void *ret_item)
 	r = recv_now(subscriber, ret_item);
 	if (r == -EAGAIN)
 		return noria_exchange_wait(task, &subscriber->receivers, ret_item, &recv_class, subscriber);
-	return task_answer(task, r);
+	/* How many were lost can be asked until the next loss: nobody may come between. The next item counts. */
+	return r == -EOVERFLOW ? r : task_answer(task, r);
 }
 
 int noria_broadcast_tryrecv(struct noria_subscriber *storage, void *ret_item)
@@ -321,14 +322,16 @@ uint64_t noria_broadcast_lost(const struct noria_subscriber *storage)
 	return refuse_subscriber(subscriber) < 0 ? 0 : subscriber->lost;
 }
 
-static int attempt(struct arm *arm, bool thorough)
+static int refuse_arm(const struct arm *arm)
+{
+	return refuse_subscriber(arm->object);
+}
+
+static bool attempt(struct arm *arm, bool thorough)
 {
 	struct subscriber *subscriber = arm->object;
-	int r = refuse_subscriber(subscriber);
 
 	(void)thorough;
-	if (r < 0)
-		return r;
 	arm->result = recv_now(subscriber, arm->item);
 	return arm->result != -EAGAIN;
 }
@@ -348,6 +351,7 @@ static void describe_arm(const struct arm *arm, char *text, size_t size)
 }
 
 const struct arm_class noria_arm_subscriber = {
+	.refuse = refuse_arm,
 	.attempt = attempt,
 	.enlist = enlist,
 	.delist = noria_arm_remove,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Channels. Receivers wait only while the buffer is empty, senders only while it is full; so never both (but for a capacity of 0,
- * where whoever comes second serves the first). Each call puts this in order again before it returns, by copying straight from
- * or to the memory of the task that waits. Nobody overtakes anybody.
+ * Channels. Receivers wait only while the buffer is empty, senders only while it is full; so never both (but for a
+ * capacity of 0, where whoever comes second serves the first). Each call puts this in order again before it returns, by
+ * copying straight from or to the memory of the task that waits. Nobody overtakes anybody.
  */
 #include "noria/channel.h"
 
@@ -16,7 +16,7 @@
 
 struct channel {
 	uint64_t magic;
-	struct loop *loop;
+	uint64_t run;
 	char *buffer;
 	size_t item_size, capacity;
 	size_t first, count; /* items in the buffer */
@@ -54,7 +54,7 @@ static int explain(const struct channel *channel)
 /* 0, or -EINVAL or -ENXIO with the reason in the message. */
 static inline int refuse(const struct channel *channel)
 {
-	if (likely(channel->magic == magic(channel) && channel->loop == noria_loop))
+	if (likely(channel->magic == magic(channel) && loop_is_run(channel->run)))
 		return 0;
 	return explain(channel);
 }
@@ -141,7 +141,7 @@ int noria_channel_init_at(struct noria_channel *storage, size_t item_size, void 
 		return noria_refuse(-EINVAL, "the channel of %s:%d has items of %zu bytes, and %s buffer for %zu",
 				    site->file, site->line, item_size, buffer ? "a" : "no", capacity);
 	*channel = (struct channel){.magic = magic(channel),
-				    .loop = noria_loop,
+				    .run = noria_loop->run,
 				    .buffer = buffer,
 				    .item_size = item_size,
 				    .capacity = capacity,
@@ -239,14 +239,16 @@ int noria_channel_destroy(struct noria_channel *storage)
 	return 0;
 }
 
-static int attempt_recv(struct arm *arm, bool thorough)
+static int refuse_arm(const struct arm *arm)
+{
+	return refuse(arm->object);
+}
+
+static bool attempt_recv(struct arm *arm, bool thorough)
 {
 	struct channel *channel = arm->object;
-	int r = refuse(channel);
 
 	(void)thorough;
-	if (r < 0)
-		return r;
 	arm->result = recv_now(channel, arm->item);
 	return arm->result != -EAGAIN;
 }
@@ -264,20 +266,18 @@ static void describe_arm_recv(const struct arm *arm, char *text, size_t size)
 }
 
 const struct arm_class noria_arm_recv = {
+	.refuse = refuse_arm,
 	.attempt = attempt_recv,
 	.enlist = enlist_recv,
 	.delist = noria_arm_remove,
 	.describe = describe_arm_recv,
 };
 
-static int attempt_send(struct arm *arm, bool thorough)
+static bool attempt_send(struct arm *arm, bool thorough)
 {
 	struct channel *channel = arm->object;
-	int r = refuse(channel);
 
 	(void)thorough;
-	if (r < 0)
-		return r;
 	arm->result = send_now(channel, arm->item);
 	return arm->result != -EAGAIN;
 }
@@ -295,6 +295,7 @@ static void describe_arm_send(const struct arm *arm, char *text, size_t size)
 }
 
 const struct arm_class noria_arm_send = {
+	.refuse = refuse_arm,
 	.attempt = attempt_send,
 	.enlist = enlist_send,
 	.delist = noria_arm_remove,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The condition. Its wait has two stages and parks once: in the condition's queue, where a cancel can end it, and then in
- * the mutex's, where nothing can. A signal, and likewise a cancel, moves the wait from the first to the second; the task
- * runs when it has the mutex. So whichever of the two comes first decides, and a broadcast wakes nobody in vain.
+ * The condition. Its wait has two stages and parks once: in the condition's queue, where a cancel can end it, and then
+ * in the mutex's, where nothing can. A signal, and likewise a cancel, moves the wait from the first to the second; the
+ * task runs when it has the mutex. So whichever of the two comes first decides, and a broadcast wakes nobody in vain.
  */
 #include "sync/sync.h"
 

@@ -75,7 +75,7 @@ bool noria_event_is_set(const struct noria_event *storage)
 	return from_public(storage)->set;
 }
 
-static int attempt(struct arm *arm, bool thorough)
+static bool attempt(struct arm *arm, bool thorough)
 {
 	(void)thorough;
 	arm->result = 0;

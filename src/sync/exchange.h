@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Exchanges: a task in a queue that has something to give or a place to put something. Whoever comes to the other side copies
- * straight from or to that place, notes the result, and tells the waiter; then the item is the waiter's, even if it is
- * cancelled before it runs. A task that waits for one thing and one arm of a select look the same from the other side.
+ * Exchanges: a task in a queue that has something to give or a place to put something. Whoever comes to the other side
+ * copies straight from or to that place, notes the result, and tells the waiter; then the item is the waiter's, even if
+ * it is cancelled before it runs. A task that waits for one thing and one arm of a select look the same from the other
+ * side.
  */
 #ifndef NORIA_SYNC_EXCHANGE_H
 #define NORIA_SYNC_EXCHANGE_H

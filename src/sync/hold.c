@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Cycles: a task that waits for a hold waits for the task that has it, and so on. The walk follows these steps when somebody
- * has to wait, and nothing is paid for it otherwise. A cycle that does not go through the one who asks can exist (locking
- * again after a condition cannot be refused), so the walk is bounded by the number of tasks.
+ * Cycles: a task that waits for a hold waits for the task that has it, and so on. The walk follows these steps when
+ * somebody has to wait, and nothing is paid for it otherwise. A cycle that does not go through the one who asks can
+ * exist (locking again after a condition cannot be refused), so the walk is bounded by the number of tasks.
  */
 #include "sync/hold.h"
 

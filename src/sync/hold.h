@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What one task has at a time: a locked mutex, an rwlock for writing, a once that runs. Who has it and since which place is
- * known, so that a cycle of tasks that wait for one another can be refused, and a task that ends with it can be named.
+ * What one task has at a time: a locked mutex, an rwlock for writing, a once that runs. Who has it and since which
+ * place is known, so that a cycle of tasks that wait for one another can be refused, and a task that ends with it can
+ * be named.
  */
 #ifndef NORIA_SYNC_HOLD_H
 #define NORIA_SYNC_HOLD_H
@@ -28,7 +29,10 @@ static inline struct hold_wait *hold_wait_of(const struct waiter *waiter)
 	return container_of(waiter, struct hold_wait, turn.waiter);
 }
 
-/* What the task took last, or a neighbour of `hold`, is no longer where it was: its storage is gone, and the process ends. */
+/*
+ * What the task took last, or a neighbour of `hold`, is no longer where it was: its storage is gone, and the process
+ * ends.
+ */
 _Noreturn void noria_hold_lost(const struct task *task);
 
 /* Take it until hold_drop(), or the task's end, which calls `close`. */
@@ -42,7 +46,9 @@ static inline void hold_take(struct hold *hold, struct task *task, const struct 
 	hold->leftover.task = task;
 	hold->leftover.site = site;
 	hold->leftover.close = close;
-	/* In this order: compilers join two stores side by side, and hold_drop(), which may follow at once, would wait. */
+	/*
+	 * In this order: compilers join two stores side by side, and hold_drop(), which may follow at once, would wait.
+	 */
 	node->prev = last;
 	last->next = node;
 	node->next = &task->leftovers;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Once: one task runs the function, the others wait as for a lock that it has. After a success all of them go on; after a
- * failure the first of them is handed the turn to run its own.
+ * Once: one task runs the function, the others wait as for a lock that it has. After a success all of them go on; after
+ * a failure the first of them is handed the turn to run its own.
  */
 #include "sync/sync.h"
 

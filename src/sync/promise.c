@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Promises. Two rules keep the storage safe. Whoever completes a promise claims it first, by one exchange of its state, and a
- * foreign thread then only hands it to the loop: what waiters see changes on the loop's thread alone. And a pending promise
- * holds the bridge to its loop, so that the loop may be gone when the value comes.
+ * Promises. Two rules keep the storage safe. Whoever completes a promise claims it first, by one exchange of its state,
+ * and a foreign thread then only hands it to the loop: what waiters see changes on the loop's thread alone. And a
+ * pending promise holds the bridge to its loop, so that the loop may be gone when the value comes.
  *
- * In the caller's storage a promise is not touched after the hand-over; a counted one holds itself until the loop has had it.
+ * In the caller's storage a promise is not touched after the hand-over; a counted one holds itself until the loop has
+ * had it.
  */
 #include "noria/promise.h"
 
@@ -26,7 +27,7 @@ enum promise_state {
 
 struct promise {
 	uint64_t magic;
-	struct loop *loop;     /* of a local one */
+	uint64_t run;          /* of a local one */
 	struct bridge *bridge; /* of one that is not; a reference while it is pending */
 	struct remote remote;
 	struct waiters waiters;
@@ -71,7 +72,7 @@ static bool at_home(const struct promise *promise)
 {
 	if (!noria_loop)
 		return false;
-	return promise->local ? noria_loop == promise->loop : noria_loop->bridge == promise->bridge;
+	return promise->local ? loop_is_run(promise->run) : noria_loop->bridge == promise->bridge;
 }
 
 /* May it be waited for here? A completed one belongs to everybody. */
@@ -87,9 +88,10 @@ static int refuse_wait(const struct promise *promise)
 
 static void give(struct promise *promise, int64_t *ret_value)
 {
+	if (!ret_value)
+		return;
 	promise->taken = true;
-	if (ret_value)
-		*ret_value = promise->value;
+	*ret_value = promise->value;
 }
 
 /* On the loop's thread: the value is there for everybody. */
@@ -212,7 +214,7 @@ static int make(struct promise *promise, const struct noria_promise_options *opt
 	if (!local && !bridge)
 		return noria_refuse(-ENOMEM, "no memory for a promise");
 	*promise = (struct promise){.magic = magic(promise),
-				    .loop = noria_loop,
+				    .run = noria_loop->run,
 				    .bridge = bridge,
 				    .abort = options->abort,
 				    .dispose = options->dispose,
@@ -260,21 +262,34 @@ int noria_promise_new_at(const struct noria_promise_options *options, struct nor
 	return r;
 }
 
+static bool is_counted(const struct promise *promise)
+{
+	if (refuse_unknown(promise) < 0)
+		return false;
+	if (!promise->counted)
+		noria_refuse(-EINVAL, "counting references of the promise of %s:%d, which is in the caller's storage",
+			     promise->site->file, promise->site->line);
+	return promise->counted;
+}
+
 struct noria_promise *noria_promise_ref(struct noria_promise *storage)
 {
-	atomic_fetch_add_explicit(&from_public(storage)->references, 1, memory_order_relaxed);
+	struct promise *promise = from_public(storage);
+
+	if (is_counted(promise))
+		atomic_fetch_add_explicit(&promise->references, 1, memory_order_relaxed);
 	return storage;
 }
 
 void noria_promise_unref(struct noria_promise *storage)
 {
-	if (storage)
+	if (storage && is_counted(from_public(storage)))
 		unref(from_public(storage));
 }
 
 /*
- * A task in noria_promise_wait(). It is in the queue until the value is there, or it gives up itself: a cancel only wakes
- * it, so that nobody takes the promise from under it before it has run.
+ * A task in noria_promise_wait(). It is in the queue until the value is there, or it gives up itself: a cancel only
+ * wakes it, so that nobody takes the promise from under it before it has run.
  */
 struct standing {
 	struct exchange exchange;
@@ -425,17 +440,21 @@ int noria_promise_destroy(struct noria_promise *storage)
 	return 0;
 }
 
-static int attempt(struct arm *arm, bool thorough)
+static int refuse_arm(const struct arm *arm)
+{
+	return refuse_wait(arm->object);
+}
+
+static bool attempt(struct arm *arm, bool thorough)
 {
 	struct promise *promise = arm->object;
-	int r = refuse_wait(promise);
 
 	(void)thorough;
-	if (r < 0 || !is_done(promise))
-		return r;
+	if (!is_done(promise))
+		return false;
 	give(promise, arm->item);
 	arm->result = 0;
-	return 1;
+	return true;
 }
 
 static void enlist(struct arm *arm)
@@ -460,6 +479,7 @@ static bool external(const struct arm *arm)
 }
 
 const struct arm_class noria_arm_promise = {
+	.refuse = refuse_arm,
 	.attempt = attempt,
 	.enlist = enlist,
 	.delist = noria_arm_remove,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rwlock: one queue for readers and writers, first come, first served. Whatever may let somebody in (an unlock, a
- * downgrade, a writer at the head that gives up) admits from the head of the queue: readers up to the next writer, or one
- * writer when nobody is inside. Who writes is known, of readers only how many there are.
+ * downgrade, a writer at the head that gives up) admits from the head of the queue: readers up to the next writer, or
+ * one writer when nobody is inside. Who writes is known, of readers only how many there are.
  */
 #include "sync/sync.h"
 

@@ -150,7 +150,7 @@ static bool any_external(struct noria_case *cases, size_t count)
 	return false;
 }
 
-static int refuse(const struct noria_case *cases, size_t count)
+static int refuse(struct noria_case *cases, size_t count)
 {
 	if (count == 0 || count > INT_MAX)
 		return noria_refuse(-EINVAL, "a select among %zu cases", count);
@@ -158,6 +158,13 @@ static int refuse(const struct noria_case *cases, size_t count)
 		if (cases[i].kind < NORIA_CASE_RECV || cases[i].kind >= sizeof classes / sizeof classes[0])
 			return noria_refuse(-EINVAL,
 					    "case %zu of a select was made by none of the noria_case functions", i);
+	for (size_t i = 0; i < count; i++) {
+		const struct arm *arm = arm_of(&cases[i]);
+		int r = classes[arm->kind]->refuse ? classes[arm->kind]->refuse(arm) : 0;
+
+		if (r < 0)
+			return r;
+	}
 	return 0;
 }
 
@@ -173,8 +180,8 @@ static size_t draw(struct loop *loop, size_t n)
 
 /*
  * In an order that is drawn as far as it is needed: each order is as likely as any other, so of those that can happen
- * each is equally often the first, wherever they stand. A descriptor is asked for by a system call when it is drawn first;
- * else the ring asks, if nothing happens before.
+ * each is equally often the first, wherever they stand. A descriptor is asked for by a system call when it is drawn
+ * first; else the ring asks, if nothing happens before.
  */
 static int attempt(struct loop *loop, struct noria_case *cases, size_t count, bool thorough)
 {
@@ -184,12 +191,10 @@ static int attempt(struct loop *loop, struct noria_case *cases, size_t count, bo
 		struct arm *here = arm_of(&cases[i]), *there = arm_of(&cases[i + draw(loop, count - i)]);
 		size_t index = there->drawn;
 		struct arm *arm = arm_of(&cases[index]);
-		int r;
 
 		there->drawn = here->drawn;
-		r = classes[arm->kind]->attempt(arm, thorough || i == 0);
-		if (r != 0)
-			return r < 0 ? r : (int)index;
+		if (classes[arm->kind]->attempt(arm, thorough || i == 0))
+			return (int)index;
 	}
 	return -EAGAIN;
 }

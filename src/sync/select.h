@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The arms of a select. A case of the caller's is an arm inside; each kind of case is a small class beside the thing it waits
- * for, and one line of the table in select.c.
+ * The arms of a select. A case of the caller's is an arm inside; each kind of case is a small class beside the thing it
+ * waits for, and one line of the table in select.c.
  *
- * A select is one wait. When an arm says that it has happened, or the wait is abandoned, all arms leave what they stand in, at
- * once; the kernel may take its time to let go of a poll, and the task resumes when it has.
+ * A select is one wait. When an arm says that it has happened, or the wait is abandoned, all arms leave what they stand
+ * in, at once; the kernel may take its time to let go of a poll, and the task resumes when it has.
  */
 #ifndef NORIA_SYNC_SELECT_H
 #define NORIA_SYNC_SELECT_H
@@ -32,11 +32,13 @@ struct arm {
 };
 
 struct arm_class {
+	/* 0, or a negative errno for misuse. Asked of all before any is tried. NULL: there is none. */
+	int (*refuse)(const struct arm *arm);
 	/*
-	 * Let it happen now if that needs no waiting. Returns 1 with arm->result set, 0, or a negative errno for misuse. Unless
-	 * `thorough`, a kind that would need a system call to know answers 0.
+	 * Let it happen now if that needs no waiting: then true, with arm->result set. Unless `thorough`, a kind that
+	 * would need a system call to know answers false.
 	 */
-	int (*attempt)(struct arm *arm, bool thorough);
+	bool (*attempt)(struct arm *arm, bool thorough);
 	/* Stand in line: what comes calls noria_arm_happened(), maybe before this returns. */
 	void (*enlist)(struct arm *arm);
 	/* Leave; nothing if it has happened. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The semaphore. Permits that are given back stay in it until the first in the queue can have all that it asks for, so a
- * large request is not overtaken. A waiter of another kind (a select) asks for one.
+ * The semaphore. Permits that are given back stay in it until the first in the queue can have all that it asks for, so
+ * a large request is not overtaken. A waiter of another kind (a select) asks for one.
  */
 #include "sync/select.h"
 #include "sync/sync.h"
@@ -152,7 +152,7 @@ int noria_semaphore_release_at(struct noria_semaphore *storage, uint64_t n, cons
 		return -ENXIO;
 	if (n == 0)
 		return noria_refuse(-EINVAL, "release of no permits at %s:%d", site->file, site->line);
-	if (n > max - semaphore->permits)
+	if (semaphore->permits > max || n > max - semaphore->permits)
 		return noria_refuse(-EOVERFLOW,
 				    "release of %" PRIu64 " permits at %s:%d: the semaphore has %" PRIu64
 				    " and never more than %" PRIu64 ". Remedy: release what was acquired, once",
@@ -173,7 +173,7 @@ uint64_t noria_semaphore_permits(const struct noria_semaphore *semaphore)
 	return from_public(semaphore)->permits;
 }
 
-static int attempt(struct arm *arm, bool thorough)
+static bool attempt(struct arm *arm, bool thorough)
 {
 	(void)thorough;
 	arm->result = 0;

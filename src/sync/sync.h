@@ -8,9 +8,9 @@
 #include "sync/hold.h"
 
 /*
- * The checkpoint of a call that may wait. One that need not counts against the task's turn, before anything is taken: a task
- * that finds all it asks for at once must not keep the others from running, and one that stepped aside with a lock in its
- * hands would make them queue for it. So look again afterwards whether it is `at_once` still.
+ * The checkpoint of a call that may wait. One that need not counts against the task's turn, before anything is taken: a
+ * task that finds all it asks for at once must not keep the others from running, and one that stepped aside with a lock
+ * in its hands would make them queue for it. So look again afterwards whether it is `at_once` still.
  */
 static inline int sync_door(struct task *task, bool at_once)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Contexts as they begin and end. The first function on every stack is noria_context_start(); it returns to the machine's
- * first frame, which goes on with the context that it is given, so that nothing is left on the stack that ended.
+ * Contexts as they begin and end. The first function on every stack is noria_context_start(); it returns to the
+ * machine's first frame, which goes on with the context that it is given, so that nothing is left on the stack that
+ * ended.
  */
 #include "task/context.h"
 

@@ -52,8 +52,8 @@ struct context {
 };
 
 /*
- * A context that will run entry(arg) on the stack [low, low + size). When `entry` returns, the context is left for good,
- * for the one that it returned.
+ * A context that will run entry(arg) on the stack [low, low + size). When `entry` returns, the context is left for
+ * good, for the one that it returned.
  */
 void noria_context_make(struct context *context, void *low, size_t size, struct context *(*entry)(void *), void *arg);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The switch for aarch64, AAPCS64, expanded where it is used for the reason that context_x86_64.h gives. The stack
- * pointer, the frame pointer and x19, which clang may need to find its frame, are exchanged; of the others the compiler is
- * told that they are lost. It arrives by `br x16`, for which `bti j` (hint 36) is the landing.
+ * pointer, the frame pointer and x19, which clang may need to find its frame, are exchanged; of the others the compiler
+ * is told that they are lost. It arrives by `br x16`, for which `bti j` (hint 36) is the landing.
  */
 #ifndef NORIA_TASK_CONTEXT_AARCH64_H
 #define NORIA_TASK_CONTEXT_AARCH64_H

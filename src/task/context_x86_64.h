@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The switch for x86-64, System V ABI, expanded where it is used: there is no call to it and so no return from it, which
- * keeps the return addresses that the processor predicts from those of the frames. A switch in a function of its own
- * leaves that stack of predictions off by one, and then every return above it is mispredicted (three times the cost of
- * the switch, each). What two tasks have in common of their way out of a switch is predicted right.
+ * The switch for x86-64, System V ABI, expanded where it is used: there is no call to it and so no return from it,
+ * which keeps the return addresses that the processor predicts from those of the frames. A switch in a function of its
+ * own leaves that stack of predictions off by one, and then every return above it is mispredicted (three times the cost
+ * of the switch, each). What two tasks have in common of their way out of a switch is predicted right.
  *
  * The stack pointer is exchanged, with the two registers that a compiler may need to find its frame; the others are
  * declared to be lost, so that it saves those that it uses. Nothing is pushed: there may be a red zone.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The turn. The loop sleeps only in the ring's enter (and for a millisecond when the kernel has no memory for requests), and only when nothing is ready, nothing waits for an entry, and
- * no other thread has left work: it says that it sleeps before it looks a last time, so that whoever leaves work after
- * that look knows to wake it.
+ * The turn. The loop sleeps only in the ring's enter (and for a millisecond when the kernel has no memory for
+ * requests), and only when nothing is ready, nothing waits for an entry, and no other thread has left work: it says
+ * that it sleeps before it looks a last time, so that whoever leaves work after that look knows to wake it.
  */
 #include "task/loop.h"
 
@@ -58,11 +58,14 @@ static int make_tables(struct loop *loop)
 	return noria_refuse(-ENOMEM, "no memory for a loop");
 }
 
+static _Atomic(uint64_t) runs;
+
 int noria_loop_open(struct loop *loop, const struct noria_config *config)
 {
 	int r;
 
 	memset(loop, 0, sizeof *loop);
+	loop->run = atomic_fetch_add(&runs, 1) + 1;
 	loop->config = *config;
 	r = make_tables(loop);
 	if (r < 0)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop: one thread's ring, tasks and timers. A turn runs the ready tasks within a budget, makes at most one system call,
- * which submits everything and waits for what comes next, hands out what has completed, and fires the timers that are due.
+ * The loop: one thread's ring, tasks and timers. A turn runs the ready tasks within a budget, makes at most one system
+ * call, which submits everything and waits for what comes next, hands out what has completed, and fires the timers that
+ * are due.
  */
 #ifndef NORIA_TASK_LOOP_H
 #define NORIA_TASK_LOOP_H
@@ -99,10 +100,17 @@ struct loop {
 	bool reporting;      /* the failure handler runs */
 	uint64_t draws;      /* of selects so far */
 	uint64_t interrupts; /* cancels of scopes, and falls of shields, so far */
+	uint64_t run;        /* number of this run in the process: addresses come again */
 };
 
 /* The loop of this thread, or NULL. */
 extern __thread struct loop *noria_loop;
+
+/* Is this that run, and its thread? */
+static inline bool loop_is_run(uint64_t run)
+{
+	return noria_loop && noria_loop->run == run;
+}
 
 /* Says why there is no task here, and returns NULL. */
 struct task *noria_no_current(void);
@@ -116,8 +124,8 @@ static inline struct task *noria_current(void)
 }
 
 /*
- * The running task did something that cost no switch: count it, and yield when the turn's budget is spent, so that a
- * task whose operations always complete at once cannot starve the others.
+ * The running task did something that cost no switch: count it, and yield when the turn's budget is spent: the others
+ * get their turn although this one never has to wait.
  */
 static inline void task_spend(struct task *task)
 {
@@ -128,8 +136,9 @@ static inline void task_spend(struct task *task)
 }
 
 /*
- * A checkpoint that has not parked answers through this: an answer counts against the turn, also a refusal, or a task that
- * tries again until it succeeds would keep away whatever it tries for. What noria_message() says stays. Returns `r`.
+ * A checkpoint that has not parked answers through this: an answer counts against the turn, also a refusal, or a task
+ * that tries again until it succeeds would keep away whatever it tries for. What noria_message() says stays. Returns
+ * `r`.
  */
 static inline int task_answer(struct task *task, int r)
 {

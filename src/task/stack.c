@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Slabs of stacks. Guards are installed when a stack is first used and stay. With MADV_GUARD_INSTALL they are marks in
- * the page table and the whole slab remains one mapping (neighbouring slabs even merge), so that a million tasks do
- * not run into vm.max_map_count; with mprotect each guard splits its mapping.
+ * the page table and the whole slab remains one mapping (neighbouring slabs even merge), so that vm.max_map_count
+ * is no limit to the number of tasks; with mprotect each guard splits its mapping.
  *
- * The first use of a stack costs a page fault and a guard, several times what the task on it does. So free slabs are kept
- * as they are, for as long as neither the kernel wants their pages nor this process their room.
+ * The first use of a stack costs a page fault and a guard, several times what the task on it does. So free slabs are
+ * kept as they are, for as long as neither the kernel wants their pages nor this process their room.
  */
 #include "task/stack.h"
 
@@ -209,9 +209,9 @@ int noria_stack_get(struct stack_pool *pool, size_t size, struct stack **ret_sta
 }
 
 /*
- * Into the reserve. The caller may stand on a stack of it, so that it stays as it is until the next comes. There is a limit,
- * since address space and page tables stay taken; and where each guard costs a mapping, of which a process has few, one slab
- * is reserve enough.
+ * Into the reserve. The caller may stand on a stack of it, so that it stays as it is until the next comes. There is a
+ * limit, since address space and page tables stay taken; and where each guard costs a mapping, of which a process has
+ * few, one slab is reserve enough.
  */
 static void keep(struct stack_pool *pool, struct slab *slab, int class)
 {

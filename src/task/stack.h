@@ -2,8 +2,8 @@
 /*
  * Stacks, from slabs. A slab is one mapping that holds many stacks of one size, each above a guard region; only touched
  * pages cost memory. Taking and giving back a stack is a few instructions, the last one given back is taken first
- * (it is hot). A slab that is wholly free stays for the next, guards and all, and its pages are offered to the kernel, which
- * takes them when memory is short: what comes in bursts shall not pay for its page faults each time.
+ * (it is hot). A slab that is wholly free stays for the next, guards and all, and its pages are offered to the kernel,
+ * which takes them when memory is short: what comes in bursts shall not pay for its page faults each time.
  */
 #ifndef NORIA_TASK_STACK_H
 #define NORIA_TASK_STACK_H

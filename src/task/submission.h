@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Submissions: one entry of the ring from the moment a task wants it until its terminal completion. It owns the entry's
- * content, so a full queue only delays it: what finds no room stands in the loop's backlog. A pair (an operation and its
- * linked timeout) is placed together or not at all.
+ * content, so a full queue only delays it: what finds no room stands in the loop's backlog. A pair (an operation and
+ * its linked timeout) is placed together or not at all.
  *
  * Each activation has a word of its own (address and generation) as user_data. A cancel aims at that word, so it can
  * never hit a later operation at the same address.
@@ -54,8 +54,8 @@ void noria_submission_init(struct submission *submission, int second_fd,
 /* Submit, or submit again after the terminal completion. */
 void noria_submit(struct loop *loop, struct submission *submission);
 /*
- * Ask the kernel to end it; later calls for the same activation do nothing. Its terminal completion says what happened, and
- * until then the loop repeats the question.
+ * Ask the kernel to end it; later calls for the same activation do nothing. Its terminal completion says what happened,
+ * and until then the loop repeats the question.
  */
 void noria_submission_cancel(struct loop *loop, struct submission *submission);
 /* Cancel whatever is under way on a descriptor, and park until all of it has ended. */

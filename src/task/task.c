@@ -2,7 +2,8 @@
 /*
  * A task's life: made on a stack from the pool, started, parked and resumed, buried. A task that stops switches
  * directly to the next ready one while the turn's budget lasts, and to the hub (the loop, on the thread's own stack)
- * when it is spent or nobody is ready. So does one that ends, and gives back the stack on which it stands as its last act.
+ * when it is spent or nobody is ready. So does one that ends, and gives back the stack on which it stands as its last
+ * act.
  */
 #include "task/task.h"
 
@@ -35,8 +36,8 @@ static inline __attribute__((always_inline)) void move(struct task *task, enum t
 }
 
 /*
- * Where many tasks take turns, none is in the cache when its turn comes: begin to fetch the frames of the next, whose record
- * is here by now, and the record of the one after it.
+ * Where many tasks take turns, none is in the cache when its turn comes: begin to fetch the frames of the next, whose
+ * record is here by now, and the record of the one after it.
  */
 static inline void fetch_next(const struct fifo_node *next)
 {
@@ -69,8 +70,8 @@ enum { INSPECTION_ROOM = 16 * 1024 };
 #endif
 
 /*
- * A task was resumed. If that was only to ask where it is, it answers on its own stack, where the unwinder can walk, and
- * goes back to wait: no state changes.
+ * A task was resumed. If that was only to ask where it is, it answers on its own stack, where the unwinder can walk,
+ * and goes back to wait: no state changes.
  */
 static inline void answer_inspections(struct task *task)
 {
@@ -116,8 +117,8 @@ static inline __attribute__((always_inline)) const char *lower(const char *a, co
 }
 
 /*
- * How far below `frame` lies what the task left open: the innermost scope and the streams are known here, and scopes around
- * them may lie lower in a large frame, so as much as can be spared is added.
+ * How far below `frame` lies what the task left open: the innermost scope and the streams are known here, and scopes
+ * around them may lie lower in a large frame, so as much as can be spared is added.
  */
 static inline __attribute__((always_inline)) size_t depth_of(const struct task *task, const char *frame)
 {
@@ -166,8 +167,9 @@ static struct context *task_main(void *arg)
 	if (unlikely(loop != noria_loop))
 		returned_in_child(task);
 	/*
-	 * What was left open lies in frames that are dead but untouched as yet, and children or the kernel may use what is
-	 * there: go on below them. This cannot be a function of its own, whose frame would be the first to overwrite them.
+	 * What was left open lies in frames that are dead but untouched as yet, and children or the kernel may use what
+	 * is there: go on below them. This cannot be a function of its own, whose frame would be the first to overwrite
+	 * them.
 	 */
 	if (unlikely(task->scope != task->outermost || !list_empty(&task->leftovers))) {
 		volatile char *below = __builtin_alloca(depth_of(task, __builtin_frame_address(0)));

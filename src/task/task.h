@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Tasks: a stack, a state, and what it waits for. The task object lives at the top of its own stack, inside an object
- * of the layer above (floor 3 adds its scope and its group), so that a task costs one stack and no other allocation.
+ * Tasks: a stack, a state, and what it waits for. A task's record is kept in the uppermost bytes of its stack, inside
+ * an object of the layer above (floor 3 adds its scope and its group), so that a task costs one stack and no other
+ * allocation.
  */
 #ifndef NORIA_TASK_TASK_H
 #define NORIA_TASK_TASK_H
@@ -78,7 +79,8 @@ struct task_spec {
 
 /*
  * Make a task with an object of `object_size` bytes around it, whose first member is the task, the only one that is
- * filled; it does not run until noria_task_start(). Returns 0, -ENOMEM, -EAGAIN (limit of tasks) or -EINVAL, with noria_message().
+ * filled; it does not run until noria_task_start(). Returns 0, -ENOMEM, -EAGAIN (limit of tasks) or -EINVAL, with
+ * noria_message().
  */
 int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec *spec, struct task **ret_task);
 

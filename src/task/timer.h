@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Timers of the loop: a heap, whose earliest entry is the time limit of the loop's wait. Equal times fire in the order
- * in which they were set; none fires early.
+ * Timers of the loop: a heap, whose earliest entry is the time limit of the loop's wait. Of equal times the one
+ * set first fires first; none fires early.
  */
 #ifndef NORIA_TASK_TIMER_H
 #define NORIA_TASK_TIMER_H

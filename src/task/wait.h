@@ -2,7 +2,7 @@
 /*
  * Waits: the one way in which a task waits. Whatever it waits for (an operation of the ring, a timer, its children, an
  * offloaded call), it parks on a `wait`, and each kind of wait says three things: how it is completed (somebody calls
- * noria_wait_complete()), how it is abandoned, and how it describes itself.
+ * noria_wait_complete()), what giving it up takes, and what to tell people about it.
  *
  * Abandoning is a request: the kind does what makes the wait end soon, and the task resumes when it has ended, never
  * before. It is asked for at most once. A kind without `abandon` cannot be cancelled and is not woken.

@@ -190,7 +190,7 @@ static int ignore_everything(void *arg)
 {
 	(void)arg;
 	while (!atomic_load(&release))
-		(void)noria_shielded(noria_sec(100), noria_sleep(noria_msec(1)));
+		(void)noria_shielded(noria_sec(100), noria_sleep(noria_sec(50))); /* until the shield falls */
 	return 0;
 }
 
@@ -284,7 +284,7 @@ static int signal_three_times(void *arg)
 	(void)arg;
 	raise(SIGTERM);
 	raise(SIGTERM);
-	(void)noria_shielded(noria_sec(100), noria_sleep(noria_msec(1)));
+	(void)noria_shielded(noria_sec(100), noria_sleep(noria_sec(50))); /* until the shield falls */
 	raise(SIGTERM);
 	return 0;
 }

@@ -242,3 +242,50 @@ RULE_WITH(S17, the_configuration_sets_the_limit, &ten)
 	EXPECT(noria_scope_close(&scope, 0) == 0);
 	return 0;
 }
+
+static struct noria_mutex mutex;
+static struct noria_rwlock rwlock;
+static struct noria_semaphore semaphore = NORIA_SEMAPHORE(1);
+static struct noria_event event;
+static struct noria_once once;
+static struct noria_barrier barrier = NORIA_BARRIER(1);
+
+static int lock_free(int which)
+{
+	switch (which) {
+	case 0:
+		return noria_mutex_lock(&mutex);
+	case 1:
+		return noria_rwlock_wrlock(&rwlock);
+	case 2:
+		return noria_semaphore_acquire(&semaphore);
+	case 3:
+		return noria_event_wait(&event);
+	case 4:
+		return noria_once(&once, never_leave, NULL);
+	default:
+		return noria_barrier_wait(&barrier);
+	}
+}
+
+/* S17: what is free, and would be had without waiting, tells of the cancel as loudly as what is not. */
+RULE_WITH(S17, what_is_free_counts_too, &ten)
+{
+	struct noria_scope scope;
+
+	MUST(noria_event_set(&event) == 0);
+	for (int which = 0; which < 6; which++) {
+		int before = rule_heard.count;
+
+		open_cancelled(&scope);
+		for (int i = 0; i < 11; i++) {
+			int r = lock_free(which);
+
+			EXPECT(r == -ECANCELED);
+		}
+		EXPECT(rule_heard.count == before + 1);
+		EXPECT(noria_scope_close(&scope, 0) == 0);
+		barrier = (struct noria_barrier)NORIA_BARRIER(1);
+	}
+	return 0;
+}

@@ -4,6 +4,7 @@
  * threads race with the loop is in tests/race/promise.c.
  */
 #include "channel_tasks.h"
+#include "scope/scope.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -238,6 +239,67 @@ UNIT(promise, a_time_limit_does_not_take_the_value_away)
 	return 0;
 }
 
+/* R02: one that was cancelled but has not run yet still waits, at storage that must not go. */
+static int cancelled_and_completed(struct noria_group *group, unsigned flags)
+{
+	struct noria_promise promise;
+	struct aborted aborted = {.promise = &promise};
+	struct noria_promise_options options = {
+		.flags = NORIA_PROMISE_LOCAL | flags, .abort = on_abort, .arg = &aborted};
+	struct actor actors[2] = {0};
+
+	MUST(noria_promise_init_with(&promise, &options) == 0);
+	for (int i = 0; i < 2; i++)
+		start(group, &actors[i], call_wait, &promise, 0);
+	for (int i = 0; i < 2; i++) {
+		noria_scope_cancel(&actors[i].scope);
+		EXPECT_EQ(noria_promise_destroy(&promise), -EBUSY);
+	}
+	EXPECT_EQ(noria_promise_complete(&promise, 42), 0);
+	EXPECT_EQ(noria_promise_destroy(&promise), 0);
+	memset(&promise, 0xee, sizeof promise);
+	UNTIL(actors[0].ended && actors[1].ended);
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(actors[i].result, 0);
+		EXPECT_EQ(actors[i].item, 42);
+		EXPECT_EQ(actors[i].afterward, -ECANCELED);
+	}
+	EXPECT_EQ(aborted.count, 0);
+	for (size_t i = 0; i < sizeof promise; i++)
+		EXPECT(((unsigned char *)&promise)[i] == 0xee);
+	return 0;
+}
+
+UNIT(promise, a_cancelled_waiter_stays_until_it_has_run)
+{
+	struct noria_group group = {0};
+
+	MUST(noria_grouped(&group, cancelled_and_completed(&group, 0)) == 0);
+	return noria_grouped(&group, cancelled_and_completed(&group, NORIA_PROMISE_DETACHABLE));
+}
+
+/* What is there already, or not waited for, is not asked to end. */
+UNIT(promise, abort_is_for_pending_ones_and_cancelled_tasks)
+{
+	struct noria_promise promise;
+	struct aborted aborted = {.promise = &promise};
+	struct noria_promise_options options = {.flags = NORIA_PROMISE_DETACHABLE, .abort = on_abort, .arg = &aborted};
+	struct noria_scope scope = {0};
+
+	MUST(noria_promise_init_with(&promise, &options) == 0);
+	noria_checks = true;
+	MUST(noria_scope_open(&scope, NORIA_FOREVER, NORIA_SCOPE_SHIELD) == 0);
+	EXPECT_EQ(noria_promise_wait(&promise, NULL), -EINVAL);
+	EXPECT_EQ(aborted.count, 0);
+	EXPECT_EQ(noria_scope_close(&scope, 0), 0);
+	EXPECT_EQ(noria_promise_complete(&promise, 1), 0);
+	MUST(noria_scope_open(&scope, NORIA_FOREVER, 0) == 0);
+	noria_scope_cancel(&scope);
+	EXPECT_EQ(noria_promise_wait(&promise, NULL), -ECANCELED);
+	EXPECT_EQ(aborted.count, 0);
+	return (int)noria_scope_close(&scope, 0);
+}
+
 UNIT(promise, a_detachable_one_lets_go_at_once)
 {
 	struct noria_promise promise;
@@ -297,6 +359,12 @@ UNIT(promise, a_value_that_nobody_got_is_disposed_of)
 	noria_promise_unref(promise); /* never completed */
 	noria_promise_unref(NULL);
 	EXPECT_EQ(disposed.count, 1);
+	MUST(noria_promise_new(&options, &promise) == 0);
+	EXPECT_EQ(noria_promise_complete(promise, 9), 0);
+	EXPECT_EQ(noria_promise_wait(promise, NULL), 0); /* not wanted */
+	noria_promise_unref(promise);
+	EXPECT_EQ(disposed.count, 2);
+	EXPECT_EQ(disposed.value, 9);
 	return 0;
 }
 
@@ -331,6 +399,27 @@ static void complete_and_drop(int64_t value)
 	noria_promise_unref(left_behind);
 	EXPECT_EQ(late.count, 1);
 	EXPECT_EQ(late.value, value);
+}
+
+static struct noria_promise of_the_first;
+
+static int init_local(__attribute__((unused)) void *arg)
+{
+	return noria_promise_init_with(&of_the_first, &local);
+}
+
+static int use_in_the_second(__attribute__((unused)) void *arg)
+{
+	EXPECT_EQ(noria_promise_wait(&of_the_first, NULL), -EINVAL);
+	EXPECT_EQ(noria_promise_complete(&of_the_first, 1), -ENXIO);
+	return 0;
+}
+
+/* The next run's loop may have the address of the first's. */
+Test(promise, a_local_one_belongs_to_its_run, .timeout = 100)
+{
+	EXPECT_EQ(noria_run(NULL, init_local, NULL), 0);
+	EXPECT_EQ(noria_run(NULL, use_in_the_second, NULL), 0);
 }
 
 static int complete_in_another(__attribute__((unused)) void *arg)
@@ -429,6 +518,10 @@ UNIT(promise, misuse_is_refused)
 	EXPECT_EQ(noria_promise_init_with(&promise, &options), -EINVAL);
 	EXPECT(!counted);
 	MUST(noria_promise_init(&promise) == 0);
+	EXPECT(noria_promise_ref(&promise) == &promise);
+	noria_promise_unref(&promise);
+	noria_promise_unref(&promise);
+	EXPECT(strstr(noria_message(), "in the caller's storage"));
 	EXPECT_EQ(noria_promise_destroy(&promise), 0); /* nobody was to complete it */
 	return 0;
 }

@@ -385,6 +385,52 @@ static int see(void *arg)
 	return 0;
 }
 
+/* Wherever they stand: neighbours, behind ones that cannot, and for each number of able ones. */
+UNIT(select, of_several_that_can_each_is_equally_likely)
+{
+	enum { CASES = 10, ROUNDS = 2000 };
+	static const unsigned able[] = {0x003, 0x007, 0x205, 0x3e0, 0x3ff, 0x111};
+	struct noria_case cases[CASES];
+
+	for (size_t k = 0; k < sizeof able / sizeof able[0]; k++) {
+		struct noria_event events[CASES] = {0};
+		int counts[CASES] = {0}, number = __builtin_popcount(able[k]);
+
+		for (int i = 0; i < CASES; i++) {
+			if (able[k] >> i & 1)
+				EXPECT_EQ(noria_event_set(&events[i]), 0);
+			cases[i] = noria_case_event(&events[i]);
+		}
+		for (int round = 0; round < ROUNDS; round++) {
+			int which = noria_select(cases, CASES);
+
+			MUST(which >= 0);
+			counts[which]++;
+		}
+		for (int i = 0; i < CASES; i++)
+			if (able[k] >> i & 1)
+				EXPECT(abs(counts[i] - ROUNDS / number) < ROUNDS / number / 4);
+			else
+				EXPECT_EQ(counts[i], 0);
+	}
+	return 0;
+}
+
+/* Misuse does not depend on which case is tried first. */
+UNIT(select, a_case_that_refuses_is_always_noticed)
+{
+	struct noria_channel channel = {0};
+	int64_t item;
+
+	for (int i = 0; i < 100; i++) {
+		struct noria_case cases[] = {noria_case_until(0), noria_case_recv(&channel, &item)};
+
+		EXPECT_EQ(noria_select(cases, 2), -EINVAL);
+		EXPECT_EQ(noria_select_try(cases, 2), -EINVAL);
+	}
+	return 0;
+}
+
 static int busy(struct noria_group *group)
 {
 	struct noria_case cases[] = {noria_case_until(0)};

@@ -2,6 +2,8 @@
 /* The barrier: rounds, the last one, and what becomes of the others when one is cancelled. */
 #include "sync_tasks.h"
 
+#include "scope/scope.h"
+
 enum { WAIT_LINE = __LINE__ + 4 };
 
 static int wait_for(void *barrier)
@@ -38,6 +40,38 @@ UNIT(barrier, the_last_one_lets_all_pass)
 		EXPECT(visits[0].order == 2 * round + 1 && visits[1].order == 2 * round + 2);
 	}
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	return 0;
+}
+
+/* The first that is cancelled breaks it; those who are cancelled with it are told so, and not that it is broken. */
+UNIT(barrier, a_group_that_is_cancelled_at_it_has_not_failed)
+{
+	struct noria_barrier barrier = NORIA_BARRIER(4);
+	struct noria_group group;
+	struct visit visits[3];
+	int counter = 0;
+
+	MUST(noria_group_open(&group) == 0);
+	come_all(&group, visits, 3, &barrier, &counter);
+	turns(5);
+	noria_group_cancel(&group);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(visits[i].result, -ECANCELED);
+	return 0;
+}
+
+/* A wait that is refused was no party's. */
+UNIT(barrier, a_refused_wait_does_not_break_it)
+{
+	struct noria_barrier barrier = NORIA_BARRIER(1);
+	struct noria_scope scope;
+
+	noria_checks = true;
+	MUST(noria_scope_open(&scope, NORIA_FOREVER, NORIA_SCOPE_SHIELD) == 0);
+	EXPECT_EQ(noria_barrier_wait(&barrier), -EINVAL);
+	EXPECT_EQ(noria_scope_close(&scope, 0), 0);
+	EXPECT_EQ(noria_barrier_wait(&barrier), 1);
 	return 0;
 }
 

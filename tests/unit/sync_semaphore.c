@@ -222,6 +222,18 @@ static int acquire_often(void *arg)
 	return 0;
 }
 
+/* Made with more permits than it may have, which no initialiser can refuse. */
+UNIT(semaphore, one_that_has_too_many_takes_none)
+{
+	struct noria_semaphore semaphore = NORIA_SEMAPHORE_MAX(5, 3);
+
+	EXPECT_EQ(noria_semaphore_release_many(&semaphore, 100), -EOVERFLOW);
+	EXPECT_EQ(noria_semaphore_acquire_many(&semaphore, 3), 0);
+	EXPECT_EQ(noria_semaphore_release(&semaphore), 0);
+	EXPECT_EQ(noria_semaphore_release(&semaphore), -EOVERFLOW);
+	return 0;
+}
+
 /* R15: permits that are always there do not keep the others from running. */
 UNIT(semaphore, R15_acquiring_in_a_loop_lets_others_run)
 {
