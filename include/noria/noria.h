@@ -6,7 +6,9 @@
 #include <noria/base.h>
 #include <noria/channel.h>
 #include <noria/failure.h>
+#include <noria/file.h>
 #include <noria/group.h>
+#include <noria/net.h>
 #include <noria/offload.h>
 #include <noria/op.h>
 #include <noria/promise.h>

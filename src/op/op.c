@@ -211,7 +211,7 @@ static int64_t run_in(struct task *task, struct op *op, const char *name, unsign
 		if (r < 0)
 			return r;
 	}
-	if (flags & OP_ATTEMPT) {
+	if ((flags & OP_ATTEMPT) && !fd_is_direct(op->submission.sqe.fd)) {
 		r = loop->ring->class->attempt(loop->ring, &op->submission.sqe);
 		if (r != -EAGAIN || (flags & OP_DONTWAIT)) {
 			task_spend(task);

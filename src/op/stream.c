@@ -13,6 +13,7 @@
 
 #include "base/memcheck.h"
 #include "base/message.h"
+#include "noria/net.h"
 #include "noria/op.h"
 #include "op/buffers.h"
 #include "ring/ring.h"

@@ -3,6 +3,8 @@
  * Whole transfers: steps of one operation each, until everything has moved. Each step is a checkpoint, so a cancel
  * stops the transfer between steps; how far it came is kept with the task.
  */
+#include "noria/file.h"
+#include "noria/net.h"
 #include "noria/op.h"
 
 #include "scope/scope.h"

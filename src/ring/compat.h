@@ -19,8 +19,9 @@
 #define IORING_FEAT_NO_IOWAIT (1U << 17)
 #endif
 
-/* An enumerator in newer headers, so it cannot be tested for; hence a name of our own. */
+/* Enumerators in newer headers, so they cannot be tested for; hence names of our own. */
 #define RING_REGISTER_SEND_MSG_RING 31U
+#define RING_OP_PIPE                62U
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102

@@ -11,11 +11,13 @@
 #include "ring/ring.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 const struct feature_info noria_feature_table[FEATURE_COUNT] = {
@@ -35,11 +37,28 @@ static const struct {
 	{FEATURE_NO_SQARRAY, IORING_SETUP_NO_SQARRAY},
 };
 
+/* What is there if the kernel knows these operations. */
+static const struct {
+	enum feature feature;
+	unsigned first, last;
+} operation_table[] = {
+	{FEATURE_READ_MULTISHOT, IORING_OP_READ_MULTISHOT, IORING_OP_READ_MULTISHOT},
+	{FEATURE_FD_INSTALL, IORING_OP_FIXED_FD_INSTALL, IORING_OP_FIXED_FD_INSTALL},
+	{FEATURE_SEND_ZC, IORING_OP_SEND_ZC, IORING_OP_SEND_ZC},
+	{FEATURE_SENDMSG_ZC, IORING_OP_SENDMSG_ZC, IORING_OP_SENDMSG_ZC},
+	{FEATURE_BIND_LISTEN, IORING_OP_BIND, IORING_OP_LISTEN},
+	{FEATURE_PIPE, RING_OP_PIPE, RING_OP_PIPE},
+	{FEATURE_FTRUNCATE, IORING_OP_FTRUNCATE, IORING_OP_FTRUNCATE},
+	{FEATURE_XATTR, IORING_OP_FSETXATTR, IORING_OP_GETXATTR},
+	{FEATURE_WAITID, IORING_OP_WAITID, IORING_OP_WAITID},
+	{FEATURE_FUTEX, IORING_OP_FUTEX_WAIT, IORING_OP_FUTEX_WAITV},
+};
+
 enum { SETUP_COUNT = sizeof setup_table / sizeof setup_table[0], PROBE_ENTRIES = 8 };
 
-static uint32_t bit(enum feature feature)
+static uint64_t bit(enum feature feature)
 {
-	return UINT32_C(1) << feature;
+	return UINT64_C(1) << feature;
 }
 
 unsigned noria_features_setup_flags(const struct features *features)
@@ -79,9 +98,9 @@ static int setup_patiently(unsigned flags, struct io_uring *uring, struct io_uri
 	return r;
 }
 
-static uint32_t probe_setup_flags_one_by_one(void)
+static uint64_t probe_setup_flags_one_by_one(void)
 {
-	uint32_t there = 0;
+	uint64_t there = 0;
 
 	for (int i = 0; i < SETUP_COUNT; i++) {
 		struct io_uring uring;
@@ -122,26 +141,131 @@ static bool knows_buffer_ring(struct io_uring *uring)
 	return buffers != NULL;
 }
 
+static bool knows_incremental(struct io_uring *uring)
+{
+	int r;
+	struct io_uring_buf_ring *buffers = io_uring_setup_buf_ring(uring, 1, 0, IOU_PBUF_RING_INC, &r);
+
+	if (buffers)
+		io_uring_free_buf_ring(uring, buffers, 1, 0);
+	return buffers != NULL;
+}
+
+static bool knows_direct(struct io_uring *uring)
+{
+	if (io_uring_register_files_sparse(uring, 1) < 0)
+		return false;
+	io_uring_unregister_files(uring);
+	return true;
+}
+
+static bool knows_registered_buffers(struct io_uring *uring)
+{
+	if (io_uring_register_buffers_sparse(uring, 1) < 0)
+		return false;
+	io_uring_unregister_buffers(uring);
+	return true;
+}
+
 /*
- * A multishot receive for which there are no buffers: a kernel that has it waits, or misses the buffers (-ENOBUFS).
- * Returns 1, 0, or a negative errno where that cannot be found out.
+ * Submit the entry that `sqe` is, and look: a kernel that knows it waits (-EAGAIN here), or gives the result that it
+ * `may` have at once.
  */
-static int knows_recv_multishot(struct io_uring *uring)
+static bool waits_or(struct io_uring *uring, int may)
 {
 	struct io_uring_cqe *cqe;
-	struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
-	int pair[2];
 	bool known;
+
+	if (io_uring_submit_and_get_events(uring) != 1)
+		return false;
+	if (io_uring_peek_cqe(uring, &cqe) == -EAGAIN)
+		return true;
+	known = cqe->res == may;
+	io_uring_cqe_seen(uring, cqe);
+	return known;
+}
+
+/* A receive for which there are no buffers misses them (-ENOBUFS). */
+static bool knows_recv_multishot(struct io_uring *uring, int socket)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
+
+	io_uring_prep_recv_multishot(sqe, socket, NULL, 0, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	return waits_or(uring, -ENOBUFS);
+}
+
+static bool knows_recvmsg_multishot(struct io_uring *uring, int socket)
+{
+	static struct msghdr message;
+	struct io_uring_sqe *sqe = io_uring_get_sqe(uring);
+
+	io_uring_prep_recvmsg_multishot(sqe, socket, &message, 0);
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	return waits_or(uring, -ENOBUFS);
+}
+
+static bool knows_poll_multishot(struct io_uring *uring, int socket)
+{
+	io_uring_prep_poll_multishot(io_uring_get_sqe(uring), socket, POLLIN);
+	return waits_or(uring, 0);
+}
+
+/* The size of an int as an option of a socket: a kernel without socket commands refuses (-EOPNOTSUPP, -EINVAL). */
+static bool knows_socket_cmd(struct io_uring *uring, int socket)
+{
+	int type;
+
+	io_uring_prep_cmd_sock(io_uring_get_sqe(uring), SOCKET_URING_OP_GETSOCKOPT, socket, SOL_SOCKET, SO_TYPE, &type,
+			       sizeof type);
+	return waits_or(uring, sizeof type);
+}
+
+/* On a socket that nobody can connect to, for it has no address that anybody knows. */
+static bool knows_accept_multishot(struct io_uring *uring)
+{
+	struct sockaddr_un any = {.sun_family = AF_UNIX};
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool known = false;
+
+	if (listener >= 0 && bind(listener, (struct sockaddr *)&any, sizeof any.sun_family) == 0 &&
+	    listen(listener, 1) == 0) {
+		io_uring_prep_multishot_accept(io_uring_get_sqe(uring), listener, NULL, NULL, 0);
+		known = waits_or(uring, 0);
+	}
+	if (listener >= 0)
+		close(listener);
+	return known;
+}
+
+static uint64_t probe_operations(struct io_uring *uring)
+{
+	struct io_uring_probe *probe = io_uring_get_probe_ring(uring);
+	uint64_t there = 0;
+
+	for (size_t i = 0; probe && i < sizeof operation_table / sizeof operation_table[0]; i++)
+		if (io_uring_opcode_supported(probe, (int)operation_table[i].first) &&
+		    io_uring_opcode_supported(probe, (int)operation_table[i].last))
+			there |= bit(operation_table[i].feature);
+	io_uring_free_probe(probe);
+	return there;
+}
+
+/* What is tried on sockets. Returns 0, or the negative errno for which that cannot be found out. */
+static int probe_sockets(struct io_uring *uring, uint64_t *there)
+{
+	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
-	io_uring_prep_recv_multishot(sqe, pair[0], NULL, 0, 0);
-	sqe->flags |= IOSQE_BUFFER_SELECT;
-	known = io_uring_submit_and_get_events(uring) == 1 &&
-		(io_uring_peek_cqe(uring, &cqe) == -EAGAIN || cqe->res == -ENOBUFS);
+	*there |= knows_recv_multishot(uring, pair[0]) ? bit(FEATURE_RECV_MULTISHOT) : 0;
+	*there |= knows_recvmsg_multishot(uring, pair[0]) ? bit(FEATURE_RECVMSG_MULTISHOT) : 0;
+	*there |= knows_poll_multishot(uring, pair[0]) ? bit(FEATURE_POLL_MULTISHOT) : 0;
+	*there |= knows_socket_cmd(uring, pair[1]) ? bit(FEATURE_SOCKET_CMD) : 0;
+	*there |= knows_accept_multishot(uring) ? bit(FEATURE_ACCEPT_MULTISHOT) : 0;
 	close(pair[0]);
 	close(pair[1]);
-	return known;
+	return 0;
 }
 
 static bool knows_guard(void)
@@ -157,14 +281,13 @@ static bool knows_guard(void)
 	return works;
 }
 
-static int probe_ring(struct io_uring *uring, const struct io_uring_params *params, uint32_t *ret_there)
+static int probe_ring(struct io_uring *uring, const struct io_uring_params *params, uint64_t *ret_there)
 {
-	int multishot = knows_recv_multishot(uring);
-	uint32_t there = 0;
+	uint64_t there = probe_operations(uring);
+	int r = probe_sockets(uring, &there);
 
-	if (multishot < 0)
-		return multishot;
-
+	if (r < 0)
+		return r;
 	there |= params->features & IORING_FEAT_EXT_ARG ? bit(FEATURE_EXT_ARG) : 0;
 	there |= params->features & IORING_FEAT_CQE_SKIP ? bit(FEATURE_CQE_SKIP) : 0;
 	there |= params->features & IORING_FEAT_NO_IOWAIT ? bit(FEATURE_NO_IOWAIT) : 0;
@@ -172,7 +295,10 @@ static int probe_ring(struct io_uring *uring, const struct io_uring_params *para
 	there |= knows_register(uring->ring_fd, IORING_REGISTER_RESIZE_RINGS) ? bit(FEATURE_RESIZE) : 0;
 	there |= knows_register(-1, RING_REGISTER_SEND_MSG_RING) ? bit(FEATURE_SYNC_MSG) : 0;
 	there |= knows_buffer_ring(uring) ? bit(FEATURE_BUFFER_RING) : 0;
-	there |= multishot ? bit(FEATURE_RECV_MULTISHOT) : 0;
+	there |= params->features & IORING_FEAT_RECVSEND_BUNDLE ? bit(FEATURE_BUNDLE) : 0;
+	there |= knows_incremental(uring) ? bit(FEATURE_INCREMENTAL) : 0;
+	there |= knows_direct(uring) ? bit(FEATURE_DIRECT) : 0;
+	there |= knows_registered_buffers(uring) ? bit(FEATURE_REGISTERED_BUFFERS) : 0;
 	there |= knows_guard() ? bit(FEATURE_GUARD) : 0;
 	if (io_uring_register_ring_fd(uring) == 1) {
 		there |= bit(FEATURE_REGISTERED_RING);
@@ -182,25 +308,33 @@ static int probe_ring(struct io_uring *uring, const struct io_uring_params *para
 	return 0;
 }
 
+/* The features that a name of NORIA_HIDE stands for, or 0: one, or with `all` every one that is not required. */
+static uint64_t named(const char *name, size_t length)
+{
+	if (length == 3 && strncmp(name, "all", length) == 0)
+		return (bit(FEATURE_COUNT) - 1) & ~bit(FEATURE_EXT_ARG);
+	for (int i = 0; i < FEATURE_COUNT; i++)
+		if (strlen(noria_feature_table[i].name) == length &&
+		    strncmp(noria_feature_table[i].name, name, length) == 0)
+			return bit((enum feature)i);
+	return 0;
+}
+
 /* NORIA_HIDE=resize,sync_msg: features to treat as absent, for tests of the fallbacks. Unknown names are refused. */
-static int parse_hidden(uint32_t *ret_hidden)
+static int parse_hidden(uint64_t *ret_hidden)
 {
 	const char *text = getenv("NORIA_HIDE");
 
 	*ret_hidden = 0;
 	while (text && *text) {
 		size_t length = strcspn(text, ",");
-		int i = 0;
+		uint64_t features = named(text, length);
 
-		while (i < FEATURE_COUNT && (strlen(noria_feature_table[i].name) != length ||
-					     strncmp(noria_feature_table[i].name, text, length) != 0))
-			i++;
-		if (i == FEATURE_COUNT && length > 0)
+		if (!features && length > 0)
 			return noria_refuse(-EINVAL,
 					    "NORIA_HIDE names an unknown feature `%.*s`; `noria doctor` lists them",
 					    (int)length, text);
-		if (length > 0)
-			*ret_hidden |= bit((enum feature)i);
+		*ret_hidden |= features;
 		text += length + (text[length] == ',');
 	}
 	return 0;
@@ -208,10 +342,10 @@ static int parse_hidden(uint32_t *ret_hidden)
 
 static int probe(struct features *features)
 {
-	struct features all = {.there = UINT32_MAX};
+	struct features all = {.there = UINT64_MAX};
 	struct io_uring uring;
 	struct io_uring_params params;
-	uint32_t setup = 0;
+	uint64_t setup = 0;
 	int r;
 
 	memset(features, 0, sizeof *features);

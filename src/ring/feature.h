@@ -37,6 +37,36 @@
 	  "receive streams poll before each receive") \
 	X(RECV_MULTISHOT, "recv_multishot", "6.0", "one submission for many receives", \
 	  "a submission for each receive") \
+	X(BUNDLE, "bundle", "6.10", "one completion for several buffers of received bytes", \
+	  "a completion for each buffer") \
+	X(INCREMENTAL, "incremental", "6.12", "several small receives share one buffer", \
+	  "a whole buffer for each receive, however small") \
+	X(RECVMSG_MULTISHOT, "recvmsg_multishot", "6.0", "one submission for many datagrams", \
+	  "a submission for each datagram") \
+	X(ACCEPT_MULTISHOT, "accept_multishot", "5.19", "one submission for many connections", \
+	  "a submission for each connection") \
+	X(POLL_MULTISHOT, "poll_multishot", "5.13", "one submission for many readiness events", \
+	  "a submission for each event") \
+	X(READ_MULTISHOT, "read_multishot", "6.7", "one submission for many reads of a pipe or an event descriptor", \
+	  "a submission for each read") \
+	X(DIRECT, "direct", "5.19", "direct descriptors: files that only the ring knows", \
+	  "ordinary descriptors in their place") \
+	X(FD_INSTALL, "fd_install", "6.8", "a direct descriptor becomes an ordinary one", \
+	  "direct descriptors cannot be installed (EOPNOTSUPP)") \
+	X(REGISTERED_BUFFERS, "registered_buffers", "5.19", \
+	  "buffers that the kernel maps once, for O_DIRECT and zero copy", "they are mapped for each operation") \
+	X(SEND_ZC, "send_zc", "6.0", "sends that do not copy", "sends copy") \
+	X(SENDMSG_ZC, "sendmsg_zc", "6.1", "messages sent without copying", "sends copy") \
+	X(SOCKET_CMD, "socket_cmd", "6.7", "socket options on the ring, so on direct descriptors too", \
+	  "socket options by system calls; none on direct descriptors (EOPNOTSUPP)") \
+	X(BIND_LISTEN, "bind_listen", "6.11", "bind and listen on the ring, so on direct descriptors too", \
+	  "both by system calls; none on direct descriptors (EOPNOTSUPP)") \
+	X(PIPE, "pipe", "6.16", "pipes made by the ring, of direct descriptors too", "pipes by the system call") \
+	X(FTRUNCATE, "ftruncate", "6.9", "truncation on the ring", "a thread of the blocking executor for each") \
+	X(XATTR, "xattr", "5.19", "extended attributes on the ring", "a thread of the blocking executor for each") \
+	X(WAITID, "waitid", "6.7", "waiting for processes on the ring", \
+	  "a descriptor (pidfd) to poll for each process") \
+	X(FUTEX, "futex", "6.7", "futexes on the ring", "a thread of the blocking executor for each wait") \
 	X(GUARD, "guard", "6.13", "stacks are guarded without a mapping each (MADV_GUARD_INSTALL)", \
 	  "two mappings a task: mind vm.max_map_count")
 
@@ -48,8 +78,8 @@ enum feature {
 };
 
 struct features {
-	uint32_t there;  /* the kernel has it */
-	uint32_t hidden; /* named in NORIA_HIDE: treated as absent */
+	uint64_t there;  /* the kernel has it */
+	uint64_t hidden; /* named in NORIA_HIDE: treated as absent */
 };
 
 struct feature_info {

@@ -35,7 +35,7 @@ int64_t noria_loop_clock(struct loop *loop)
 
 static size_t closes_bytes(void)
 {
-	return LOOP_FDS * sizeof(uint32_t);
+	return 2 * LOOP_FDS * sizeof(uint32_t);
 }
 
 static void free_tables(struct loop *loop)

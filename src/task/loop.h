@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/heap.h"
 #include "base/list.h"
+#include "ring/direct.h"
 #include "task/context.h"
 #include "task/stack.h"
 #include "task/task.h"
@@ -28,8 +29,8 @@ struct executor;
 struct ring;
 
 enum {
-	LOOP_BUDGET = 64,       /* switches a turn: bounds how late timers and completions are looked at */
-	LOOP_FDS = 1 << 20,     /* descriptors told apart by their closes (fs.nr_open's default) */
+	LOOP_BUDGET = 64,   /* switches a turn: bounds how late timers and completions are looked at */
+	LOOP_FDS = 1 << 20, /* descriptors told apart by their closes (fs.nr_open's default), and as many direct ones */
 	LOOP_FD_BUCKETS = 4096, /* of submissions in flight, by descriptor */
 };
 
@@ -66,7 +67,7 @@ struct loop {
 	int64_t ask_again_ns;
 	struct list pairs;    /* in flight, with a second descriptor */
 	struct list closings; /* descriptors that are being closed */
-	uint32_t *closes;     /* how often each descriptor was closed: LOOP_FDS counters, see loop_closes() */
+	uint32_t *closes;     /* how often each descriptor was closed: 2 * LOOP_FDS counters, see loop_closes() */
 	struct heap timers;
 	bool timeouts_linked;
 
@@ -154,7 +155,7 @@ static inline int task_answer(struct task *task, int r)
  */
 static inline uint32_t *loop_closes(struct loop *loop, int fd)
 {
-	return &loop->closes[(unsigned)fd % LOOP_FDS];
+	return &loop->closes[(unsigned)fd % LOOP_FDS + (fd_is_direct(fd) ? LOOP_FDS : 0)];
 }
 
 int noria_loop_open(struct loop *loop, const struct noria_config *config);

@@ -97,6 +97,10 @@ static void place(struct loop *loop, struct submission *submission)
 	move(submission, SUBMISSION_FLYING);
 	*sqe = submission->sqe;
 	sqe->user_data = submission->token;
+	if (fd_is_direct(sqe->fd)) {
+		sqe->fd = (int)fd_direct_index(sqe->fd);
+		sqe->flags |= IOSQE_FIXED_FILE;
+	}
 	if (submission->limited) {
 		struct io_uring_sqe *limit = ring_reserve(loop->ring);
 
@@ -105,7 +109,7 @@ static void place(struct loop *loop, struct submission *submission)
 		limit->user_data = RING_IGNORE;
 		limit->flags |= (uint8_t)skip_flag(loop);
 	}
-	list_push_back(&loop->flying[(unsigned)sqe->fd % LOOP_FD_BUCKETS], &submission->node);
+	list_push_back(&loop->flying[(unsigned)submission->sqe.fd % LOOP_FD_BUCKETS], &submission->node);
 	if (unlikely(submission->second_fd >= 0))
 		list_push_back(&loop->pairs, &submission->pair);
 	loop->in_flight++;

@@ -165,9 +165,9 @@ static void print_text(const struct utsname *system, int ring, const struct feat
 		const struct feature_info *info = &noria_feature_table[i];
 		const char *state = state_of(features, i);
 
-		printf("  %-16s %-12s %s (Linux %s)\n", info->name, state, info->use, info->release);
+		printf("  %-18s %-12s %s (Linux %s)\n", info->name, state, info->use, info->release);
 		if (strcmp(state, "used") != 0)
-			printf("  %-16s %-12s -> without it: %s\n", "", "", info->cost);
+			printf("  %-18s %-12s -> without it: %s\n", "", "", info->cost);
 	}
 	puts("\nlimits:");
 	for (int i = 0; i < LIMITS; i++)

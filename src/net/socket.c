@@ -3,7 +3,7 @@
  * Sockets. Calls that never block are made at once (a call costs less than an entry); sending is tried first, because
  * the socket's buffer usually has room; receiving, accepting and connecting are submitted.
  */
-#include "noria/op.h"
+#include "noria/net.h"
 
 #include "noria/scope.h"
 #include "op/op.h"
@@ -108,9 +108,4 @@ ssize_t noria_sendmsg(int fd, const struct msghdr *message, int flags)
 {
 	return op_call("sendmsg", dontwait(flags) | OP_ATTEMPT | OP_WORKER, io_uring_prep_sendmsg, fd, message,
 		       (unsigned)flags | MSG_NOSIGNAL);
-}
-
-int noria_poll(int fd, short events)
-{
-	return (int)op_call("poll", OP_POLLABLE, io_uring_prep_poll_add, fd, (unsigned short)events);
 }

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is done with a descriptor of any kind: closing it, and waiting for it. A close first ends what other tasks have
+ * under way on it, so that nothing reaches the number's next owner.
+ */
+#include "noria/op.h"
+
+#include "op/op.h"
+#include "scope/scope.h"
+
+#include <errno.h>
+
+int noria_poll(int fd, short events)
+{
+	return (int)op_call("poll", OP_POLLABLE, io_uring_prep_poll_add, fd, (unsigned short)events);
+}
+
+int noria_close(int fd)
+{
+	struct task *task = noria_current();
+
+	if (!task)
+		return -ENXIO;
+	if (fd < 0)
+		return -EBADF;
+	noria_submissions_end_fd(task->loop, fd);
+	++*loop_closes(task->loop, fd);
+	return (int)op_call("close", OP_ATTEMPT | OP_ALWAYS, io_uring_prep_close, fd);
+}
+
+void noria_autoclose_(int *fd)
+{
+	if (*fd >= 0)
+		(void)noria_close(*fd);
+}
