@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * R14: wherever the runtime asks for memory and gets none, the caller receives -ENOMEM (or -EAGAIN where it was a
+ * thread), and the program goes on. Each scenario is run whole once for every allocation it makes, with that one
+ * failing, and again with all from there on failing. It must end in success or in that error; every descriptor, every
+ * block and every task must be gone afterwards; and the next run, with memory again, must succeed.
+ */
+#include "memory.h"
+
+#include "rule.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+extern bool noria_checks;
+
+static void hear_nothing(__attribute__((unused)) const struct noria_failure *failure,
+			 __attribute__((unused)) const char *text, __attribute__((unused)) void *arg)
+{
+}
+
+static int run(noria_task_fn *body, const struct noria_config *config)
+{
+	struct noria_config filled = *config;
+
+	filled.on_failure = hear_nothing;
+	noria_checks = false;
+	return noria_run(&filled, body, NULL);
+}
+
+static void one_run(noria_task_fn *body, const struct noria_config *config, long number, enum memory_mode mode)
+{
+	int fds = rule_count_fds(), r;
+	long live = memory_live();
+
+	memory_begin(number, mode);
+	r = run(body, config);
+	memory_end();
+	cr_expect(r == 0 || (memory_failed() && (r == -ENOMEM || r == -EAGAIN)), "allocation %ld, mode %d: %d (%s)",
+		  number, mode, r, noria_message());
+	cr_expect_eq(rule_count_fds(), fds, "allocation %ld, mode %d: a descriptor is left", number, mode);
+	cr_expect_eq(memory_live(), live, "allocation %ld, mode %d: %ld blocks are left", number, mode,
+		     memory_live() - live);
+}
+
+static void sweep(noria_task_fn *body, const struct noria_config *config)
+{
+	long count;
+
+	/* The first run also makes what is made once a process. */
+	cr_assert_eq(run(body, config), 0, "%s", noria_message());
+	memory_begin(0, MEMORY_ONE);
+	cr_assert_eq(run(body, config), 0, "%s", noria_message());
+	count = memory_end();
+	cr_expect_geq(count, 3, "only %ld allocations: is the program linked as it should be?", count);
+	for (long number = 1; number <= count + 2; number++) {
+		one_run(body, config, number, MEMORY_ONE);
+		one_run(body, config, number, MEMORY_ALL_FROM);
+	}
+	cr_expect_eq(run(body, config), 0, "%s", noria_message());
+}
+
+#define MEMORY(name, config) \
+	static int memory_##name(void *arg); \
+	Test(R14, name, .timeout = 60) \
+	{ \
+		sweep(memory_##name, config); \
+	} \
+	static int memory_##name(__attribute__((unused)) void *arg)
+
+static const struct noria_config defaults, narrow = {.ring_entries = 2, .ring_entries_max = 64};
+
+static int nothing(__attribute__((unused)) void *arg)
+{
+	return 0;
+}
+
+static int fail_with_a_story(__attribute__((unused)) void *arg)
+{
+	return noria_fail(-ENOMEM, "a message that has to be kept somewhere");
+}
+
+static int offload(__attribute__((unused)) void *arg)
+{
+	return noria_offload(nothing, NULL);
+}
+
+MEMORY(the_run_itself, &defaults)
+{
+	return noria_yield();
+}
+
+static int spawn_many(struct noria_group *group)
+{
+	for (int i = 0; i < 300; i++)
+		noria_try(noria_spawn(group, nothing, NULL));
+	noria_try(noria_spawn_copy(group, nothing, "argument", 9));
+	return noria_spawn_with(group, nothing, NULL, &(struct noria_spawn_options){.stack_size = 256 * 1024});
+}
+
+MEMORY(tasks, &defaults)
+{
+	struct noria_group group;
+
+	return (int)noria_grouped(&group, spawn_many(&group));
+}
+
+static int spawn_failing(struct noria_group *group)
+{
+	for (int i = 0; i < 3; i++)
+		noria_try(noria_spawn(group, fail_with_a_story, NULL));
+	return 0;
+}
+
+MEMORY(failures, &defaults)
+{
+	struct noria_group group;
+	int r = (int)noria_grouped(&group, spawn_failing(&group));
+
+	return r == -ENOMEM ? 0 : -EPROTO;
+}
+
+static int count_up(void *arg)
+{
+	++*(int *)arg;
+	return 0;
+}
+
+/* A handler that was refused is not run; one that was taken is. */
+static int register_some(struct noria_group *group, int *released)
+{
+	for (int i = 0; i < 3; i++)
+		noria_try(noria_group_release(group, count_up, released));
+	return 0;
+}
+
+MEMORY(release_handlers, &defaults)
+{
+	struct noria_group group;
+	int released = 0, r;
+
+	r = (int)noria_grouped(&group, register_some(&group, &released));
+	EXPECT(r < 0 ? released < 3 : released == 3);
+	return r;
+}
+
+static int collect(struct noria_group *group)
+{
+	for (int i = 0; i < 5; i++)
+		noria_try(noria_spawn(group, nothing, NULL));
+	return 0;
+}
+
+MEMORY(collected_results, &defaults)
+{
+	struct noria_group_options options = {.policy = NORIA_COLLECT};
+	struct noria_group group;
+
+	return (int)noria_grouped_with(&group, &options, collect(&group));
+}
+
+NORIA_KEY_STATIC(first_key, int);
+NORIA_KEY_STATIC(second_key, int);
+
+MEMORY(values, &defaults)
+{
+	noria_try(noria_value_set(&first_key, 1));
+	noria_try(noria_value_set(&second_key, 2));
+	EXPECT(noria_value_get(&first_key) == 1);
+	return noria_with_value(&first_key, 3, noria_yield());
+}
+
+MEMORY(promises, &defaults)
+{
+	struct noria_promise *promise;
+	int64_t value = 0;
+	int r;
+
+	noria_try(noria_promise_new(NULL, &promise));
+	MUST(noria_promise_complete(promise, 7) == 0);
+	r = noria_promise_wait(promise, &value);
+	noria_promise_unref(promise);
+	EXPECT(r < 0 || value == 7);
+	return r;
+}
+
+static int offload_some(struct noria_group *group)
+{
+	for (int i = 0; i < 6; i++)
+		noria_try(noria_spawn(group, offload, NULL));
+	return noria_offload(nothing, NULL);
+}
+
+MEMORY(offloaded_calls, &defaults)
+{
+	struct noria_group group;
+
+	return (int)noria_grouped(&group, offload_some(&group));
+}
+
+static int receive(int fd)
+{
+	struct noria_recv_stream stream;
+	const void *data;
+	ssize_t n;
+
+	noria_try(noria_recv_stream_open(&stream, fd));
+	n = noria_recv_stream_next(&stream, &data);
+	noria_recv_stream_close(&stream);
+	return n < 0 ? (int)n : 0;
+}
+
+MEMORY(receive_streams, &defaults)
+{
+	noria_autoclose int here = -1, there = -1;
+	int pair[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	here = pair[0];
+	there = pair[1];
+	noria_try(noria_send_all(there, "bytes", 5, 0));
+	return receive(here);
+}
+
+static int wait_for_input(void *arg)
+{
+	return noria_poll(*(int *)arg, POLLIN) < 0 ? -ECANCELED : 0;
+}
+
+static int crowd(struct noria_group *group, int *fd)
+{
+	for (int i = 0; i < 40; i++)
+		noria_try(noria_spawn(group, wait_for_input, fd));
+	noria_try(noria_yield());
+	return (int)noria_write(fd[1], "x", 1);
+}
+
+/* More than the queue has room for: the ring wants to grow. */
+MEMORY(a_ring_that_grows, &narrow)
+{
+	noria_autoclose int in = -1, out = -1;
+	struct noria_group group;
+	int ends[2], r;
+
+	MUST(pipe2(ends, O_CLOEXEC) == 0);
+	in = ends[0];
+	out = ends[1];
+	r = (int)noria_grouped(&group, crowd(&group, (int[]){in, out}));
+	return r < 0 ? r : 0;
+}
