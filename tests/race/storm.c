@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The cancel storm: `storm [seed] [operations] [linked|heap|both]`. Tasks do random operations inside random scopes, shields
+ * The cancel storm: `storm [seed] [operations] [linked|heap|both|flat]`. Tasks do random operations inside random scopes, shields
  * and groups with random deadlines, and cancel, drain and move one another's scopes at random. Afterwards no byte is lost,
  * no item, no lock, no descriptor, no task (the subjects check: storm.h); and nothing hangs, because every wait stands
  * within some deadline. One seed does not fix the course, for the kernel's timing has its part in it, but it fixes the
- * choices. tests/race/campaign runs it at length.
+ * choices. tests/race/campaign runs it at length. `flat` does the operations in ten runs, one after another, and looks
+ * whether the process has more memory or descriptors after the last than after the second.
  */
+#include "ring/feature.h"
 #include "storm_watch.h"
 
 #include <time.h>
+#include <unistd.h>
 
+enum { FLAT_RUNS = 10, FLAT_KIB = 4096 }; /* what the allocator may keep */
 enum { WORKERS = 48, TICKETS_MAX = 512, OPERATIONS = RACE_SANITIZED ? 60000 : 200000 };
 
 static const struct storm_subject *const subjects[] = {
@@ -198,22 +202,50 @@ static void run(enum noria_timeouts timeouts, unsigned long operations)
 /* At times without what newer kernels have. Before the first run: the kernel is asked once in a process. */
 static void hide_features(void)
 {
-	static const char *const features[] = {"abs_timer",      "resize",    "sync_msg", "buffer_ring",
-					       "recv_multishot", "no_iowait", "guard",    "cqe_skip"};
-	char hidden[128] = "";
+	char hidden[1024] = "";
 
-	for (size_t i = 0; i < sizeof features / sizeof features[0]; i++)
-		if (storm_below(4) == 0)
-			strcat(strcat(hidden, hidden[0] ? "," : ""), features[i]);
+	for (int i = 0; i < FEATURE_COUNT; i++)
+		if (i != FEATURE_EXT_ARG && storm_below(4) == 0)
+			strcat(strcat(hidden, hidden[0] ? "," : ""), noria_feature_table[i].name);
 	if (!getenv("NORIA_HIDE") && storm_below(2))
 		CHECK(setenv("NORIA_HIDE", hidden, 1) == 0);
+}
+
+static long resident_kib(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	long size, resident;
+
+	CHECK(file && fscanf(file, "%ld %ld", &size, &resident) == 2);
+	fclose(file);
+	return resident * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static void run_flat(unsigned long operations)
+{
+	long second = 0, last = 0;
+	int fds = 0;
+
+	for (int i = 1; i <= FLAT_RUNS; i++) {
+		run(i % 2 ? NORIA_TIMEOUTS_LINKED : NORIA_TIMEOUTS_HEAP, operations / FLAT_RUNS);
+		last = resident_kib();
+		if (i == 2) {
+			second = last;
+			fds = race_count_fds();
+		}
+	}
+	printf("flat: %ld KiB and %d descriptors after run 2, %ld KiB and %d after run %d\n", second, fds, last,
+	       race_count_fds(), FLAT_RUNS);
+	CHECK(race_count_fds() == fds);
+	CHECK(RACE_SANITIZED || last <= second + FLAT_KIB);
 }
 
 int main(int argc, char **argv)
 {
 	unsigned long operations = argc > 2 ? strtoul(argv[2], NULL, 0) : OPERATIONS;
 	const char *timeouts = argc > 3 ? argv[3] : "both";
-	bool linked = strcmp(timeouts, "heap") != 0, heap = strcmp(timeouts, "linked") != 0;
+	bool flat = strcmp(timeouts, "flat") == 0;
+	bool linked = !flat && strcmp(timeouts, "heap") != 0, heap = !flat && strcmp(timeouts, "linked") != 0;
 	unsigned long by_heap = linked ? operations / 2 : operations;
 
 	race_seed = argc > 1 ? strtoull(argv[1], NULL, 0) : (uint64_t)time(NULL);
@@ -223,6 +255,8 @@ int main(int argc, char **argv)
 	hide_features();
 	read_tables();
 	storm_watch_start();
+	if (flat)
+		run_flat(operations);
 	if (linked)
 		run(NORIA_TIMEOUTS_LINKED, heap ? operations - by_heap : operations);
 	if (heap)
