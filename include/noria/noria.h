@@ -6,6 +6,7 @@
 #include <noria/base.h>
 #include <noria/channel.h>
 #include <noria/directory.h>
+#include <noria/executor.h>
 #include <noria/failure.h>
 #include <noria/file.h>
 #include <noria/group.h>

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Offload: a blocking call runs on a thread of the runtime's executor, so that it freezes nobody.
+ * Offload: a call that blocks, or computes for long, runs on a thread, so that it freezes nobody. Every runtime has two
+ * executors of its own, made on first use and bounded by the configuration (run.h): one for calls that block, one for
+ * work that keeps a processor busy. Executors of the program's own making are in executor.h.
+ *
+ * What may be done inside such a call: anything that blocks. Of noria only noria_offload_cancelled(),
+ * noria_value_get(), which reads the caller's context values, noria_fail() and noria_try(), whose message and path go
+ * over to the caller's error, and what is said to be callable on any thread.
  */
 #ifndef NORIA_OFFLOAD_H
 #define NORIA_OFFLOAD_H
@@ -11,20 +17,64 @@
 NORIA_BEGIN_DECLS
 
 /*
- * noria_offload - run `int fn(void *arg)` on another thread and wait for its result.
- *
- * The executor has a bounded number of threads and a bounded queue (run.h); a full queue makes the caller wait. A
- * cancel takes a call that has not started out of the queue; one that has started is waited for, so `arg` may be on
- * the caller's stack, and its result is delivered. `fn` may call no noria function but noria_offload_cancelled(),
- * noria_value_get(), which reads the caller's context values, and noria_fail() and noria_try(), whose message and path
- * go over to the caller's error.
- *
- * Returns: what `fn` returned; -ECANCELED when the call was never started; -EAGAIN when no thread can be created;
- * -ENOMEM; -EINVAL without a function; -ENXIO outside a runtime. Checkpoint. Since 0.1.
+ * Which of the calls that wait for a thread comes first. Among equals, who comes first is served first. After eight
+ * calls that went past it, a lower one has its turn: nobody starves.
  */
-NORIA_PUBLIC NORIA_CHECKED int noria_offload(noria_task_fn *fn, void *arg);
+enum noria_priority {
+	NORIA_PRIORITY_NORMAL = 0,
+	NORIA_PRIORITY_HIGH,
+	NORIA_PRIORITY_LOW,
+};
 
-/* noria_offload_cancelled - asked inside `fn`: was the caller cancelled meanwhile? Any thread. Since 0.1. */
+/* How a call is made, where the defaults do not do. All zero: the defaults. */
+struct noria_call_options {
+	enum noria_priority priority;
+	/*
+	 * Opts in to abandoning: a cancelled caller does not wait for its call, and `arg` belongs to the call.
+	 * `dispose` gets the argument exactly once, after `fn` has ended, on its thread and with its result (a
+	 * descriptor, say, that nobody else will close), or when `fn` never ran, in the caller, with -ECANCELED or the
+	 * error that the call is refused with. It must not park. NULL: a cancelled caller waits for a call that has
+	 * started.
+	 */
+	void (*dispose)(int result, void *arg);
+	/*
+	 * With `dispose`: who wants the argument back when the call was not given up. Set to true when `arg` is the
+	 * call's (it was or will be disposed of), to false when it is the caller's again (dispose is not called). NULL:
+	 * it is disposed of whatever comes of the call, before the caller goes on unless that was cancelled.
+	 */
+	bool *ret_abandoned;
+	uint64_t reserved[4]; /* zero */
+};
+
+/*
+ * noria_offload - run `int fn(void *arg)` on a thread of the runtime's executor for calls that block, and wait for its
+ * result.
+ * noria_compute - the same on the executor for work that keeps a processor busy: as many threads as there are
+ * processors for the process.
+ * noria_offload_with, noria_compute_with - the same with options (NULL: the defaults).
+ *
+ * The executor has a bounded number of threads and a bounded queue (run.h); a full queue makes the caller wait, first
+ * come, first served. A cancel takes a call that has not started out of the queue; one that has started is waited for,
+ * so `arg` may be on the caller's stack, and its result is delivered. Unless the options say that the call may be
+ * abandoned: then the cancelled caller goes on at once, and the call ends when it does, maybe after the runtime.
+ *
+ * Returns: what `fn` returned; -ECANCELED when the call was never started, or was abandoned; -EAGAIN when no thread can
+ * be created; -ENOMEM; -EINVAL without a function, or when an option is not as said above; -ENXIO outside a runtime.
+ * Checkpoint. noria_offload since 0.1, the others since 0.2.
+ */
+#define noria_offload(fn, arg)           noria_offload_at((fn), (arg), NULL, NORIA_SITE(#fn))
+#define noria_compute(fn, arg)           noria_compute_at((fn), (arg), NULL, NORIA_SITE(#fn))
+#define noria_offload_with(fn, arg, ...) noria_offload_at((fn), (arg), (__VA_ARGS__), NORIA_SITE(#fn))
+#define noria_compute_with(fn, arg, ...) noria_compute_at((fn), (arg), (__VA_ARGS__), NORIA_SITE(#fn))
+NORIA_PUBLIC NORIA_CHECKED int noria_offload_at(noria_task_fn *fn, void *arg, const struct noria_call_options *options,
+						const struct noria_site *site);
+NORIA_PUBLIC NORIA_CHECKED int noria_compute_at(noria_task_fn *fn, void *arg, const struct noria_call_options *options,
+						const struct noria_site *site);
+
+/*
+ * noria_offload_cancelled - asked inside `fn`: was the caller cancelled meanwhile? True as well once the call has been
+ * abandoned. Any thread; false outside such a call. Since 0.1.
+ */
 NORIA_PUBLIC bool noria_offload_cancelled(void);
 
 NORIA_END_DECLS

@@ -23,6 +23,7 @@
 #define NORIA_RUN_H
 
 #include <noria/base.h>
+#include <noria/executor.h>
 #include <noria/group.h>
 #include <noria/task.h>
 
@@ -59,7 +60,10 @@ struct noria_config {
 	 */
 	unsigned zombie_answers;
 	unsigned executor_threads;    /* the most threads for noria_offload(), up to 1024; 0: 4 */
-	unsigned executor_queue;      /* calls that may wait for a thread, up to 1048576; 0: 1024 */
+	unsigned executor_queue;      /* its calls that may wait for a thread, up to 1048576; 0: 1024 */
+	unsigned compute_threads;     /* the most threads for noria_compute(), up to 1024; 0: as many as processors */
+	unsigned compute_queue;       /* its calls that may wait for a thread, up to 1048576; 0: 1024 */
+	int64_t executor_spin_ns;     /* spin_ns of both (executor.h); 0: 50,000; NORIA_SPIN_NEVER */
 	unsigned receive_buffers;     /* buffers for receive streams, a power of two up to 32768; 0: 64 */
 	unsigned receive_buffer_size; /* bytes of each, up to 1 MiB; 0: 32768 */
 	/*
@@ -72,7 +76,7 @@ struct noria_config {
 	 */
 	void (*on_failure)(const struct noria_failure *failure, const char *text, void *arg);
 	void *on_failure_arg;
-	uint64_t reserved[8]; /* zero */
+	uint64_t reserved[6]; /* zero */
 };
 
 /*

@@ -1,280 +1,245 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One blocking call is one wait. It is completed by the worker's result, and abandoned by taking it out of the queue: a
- * call that was never started never starts, one that runs is waited for, because its argument is on its caller's stack.
- * A full queue is a wait as well, first come, first served, before the call stands in the queue.
+ * Making executors and letting go of them: the program's own, and the two that each runtime makes on first use. A
+ * runtime's end waits until no thread is handing it a result; it does not wait for abandoned calls, whose threads free
+ * the executor themselves.
  */
 #include "executor/executor.h"
 
 #include "base/message.h"
-#include "noria/offload.h"
-#include "scope/failure.h"
-#include "scope/scope.h"
-#include "scope/value.h"
+#include "executor/pool.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
-struct executor {
-	pthread_mutex_t lock; /* for everything up to `stop` */
-	pthread_cond_t work;
-	struct list queue;
-	unsigned queued, idle, threads;
-	bool stop;
+enum { THREADS_MAX = 1024, QUEUE_MAX = 1 << 20, SPIN_NS = 50000 };
 
-	/* the loop's own */
-	unsigned calls, calls_max; /* queued and running */
-	struct list admission;     /* callers that wait for the queue to have room */
-	unsigned threads_max;
-	pthread_t thread[];
-};
+static atomic_uint forks;
 
-struct call {
-	struct remote remote;
-	struct wait wait;
-	struct list node; /* in the queue, until a worker takes it */
-	struct executor *executor;
-	noria_task_fn *fn;
-	void *arg;
-	int result;
-	bool never_started;
-	atomic_bool cancelled;
-	struct error error; /* the call's own */
-};
-
-struct admission {
-	struct wait wait;
-	struct list node;
-};
-
-static __thread struct call *running;
-
-bool noria_offload_cancelled(void)
+static void count_fork(void)
 {
-	return running && atomic_load(&running->cancelled);
+	atomic_fetch_add(&forks, 1);
 }
 
-static struct call *take(struct executor *executor)
+static void watch_forks(void)
 {
-	struct list *node;
-
-	pthread_mutex_lock(&executor->lock);
-	executor->idle++;
-	while (!executor->stop && list_empty(&executor->queue))
-		pthread_cond_wait(&executor->work, &executor->lock);
-	executor->idle--;
-	node = list_pop_front(&executor->queue);
-	executor->queued -= node != NULL;
-	pthread_mutex_unlock(&executor->lock);
-	return node ? list_entry(node, struct call, node) : NULL;
+	pthread_atfork(NULL, NULL, count_fork);
 }
 
-static void *work(void *arg)
+unsigned noria_executor_forks(void)
 {
-	struct executor *executor = arg;
-	struct call *call;
+	return atomic_load_explicit(&forks, memory_order_relaxed);
+}
 
-	while ((call = take(executor))) {
-		struct loop *loop = call->wait.task->loop;
+static int refuse_option(const char *field, const char *remedy)
+{
+	return noria_refuse(-EINVAL, "struct noria_executor_options: %s %s", field, remedy);
+}
 
-		running = call;
-		noria_values_lend(call->wait.task);
-		noria_error_lend(&call->error);
-		call->result = call->fn(call->arg);
-		noria_error_lend(NULL);
-		noria_values_lend(NULL);
-		running = NULL;
-		noria_loop_post(loop, &call->remote); /* the call is the loop's again */
+static int check_options(const struct noria_executor_options *options)
+{
+	if (options->threads > THREADS_MAX)
+		return refuse_option("threads", "must be at most 1024");
+	if (options->queue > QUEUE_MAX)
+		return refuse_option("queue", "must be at most 1048576");
+	if (options->when_full != NORIA_FULL_WAIT && options->when_full != NORIA_FULL_FAIL)
+		return refuse_option("when_full", "is not one of enum noria_when_full");
+	if (options->nice < -20 || options->nice > 19)
+		return refuse_option("nice", "must be from -20 to 19");
+	if (!options->cpus != !options->cpus_count)
+		return refuse_option("cpus, cpus_count", "go together");
+	if (options->spin_ns < NORIA_SPIN_NEVER || options->spin_ns > 1000000000)
+		return refuse_option("spin_ns", "must be NORIA_SPIN_NEVER, or from 0 to a second");
+	for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
+		if (options->reserved[i])
+			return refuse_option("reserved",
+					     "must be zero: start from `struct noria_executor_options options = {0}`");
+	return 0;
+}
+
+/* The processors for its threads: those that were asked for, as far as the process may have them, or all of these. */
+static int fill_cpus(const struct noria_executor_options *options, cpu_set_t *ret_cpus)
+{
+	cpu_set_t allowed;
+
+	CPU_ZERO(ret_cpus);
+	if (sched_getaffinity(0, sizeof allowed, &allowed) < 0)
+		return 0; /* more processors than fit: neither pinned nor spinning */
+	if (options->cpus_count == 0)
+		*ret_cpus = allowed;
+	for (unsigned i = 0; i < options->cpus_count; i++) {
+		int cpu = options->cpus[i];
+
+		if (cpu < 0 || cpu >= CPU_SETSIZE || !CPU_ISSET((size_t)cpu, &allowed))
+			return noria_refuse(-EINVAL,
+					    "struct noria_executor_options: cpus: this thread may not use processor %d",
+					    cpu);
+		CPU_SET((size_t)cpu, ret_cpus);
 	}
-	return NULL;
+	return 0;
 }
 
-static int executor_get(struct loop *loop, struct executor **ret_executor)
+/* Threads are made later, and then it would be too late to say so. */
+static int check_nice(int nice)
 {
-	unsigned threads = loop->config.executor_threads;
-	struct executor *executor = loop->executor;
+	int now;
 
-	if (!executor) {
-		executor = calloc(1, sizeof *executor + threads * sizeof executor->thread[0]);
-		if (!executor)
-			return noria_refuse(-ENOMEM, "no memory for an executor");
-		pthread_mutex_init(&executor->lock, NULL);
-		pthread_cond_init(&executor->work, NULL);
-		list_init(&executor->queue);
-		list_init(&executor->admission);
-		executor->threads_max = threads;
-		executor->calls_max = threads + loop->config.executor_queue;
-		loop->executor = executor;
-	}
+	errno = 0;
+	now = getpriority(PRIO_PROCESS, 0);
+	if (nice == 0 || nice >= now)
+		return 0;
+	if (setpriority(PRIO_PROCESS, 0, nice) < 0)
+		return noria_refuse(
+			-EACCES,
+			"struct noria_executor_options: this process may not have niceness %d. Remedy: raise "
+			"RLIMIT_NICE, or give it CAP_SYS_NICE",
+			nice);
+	setpriority(PRIO_PROCESS, 0, now);
+	return 0;
+}
+
+static void init(struct noria_executor *executor, const char *name, const struct noria_executor_options *options)
+{
+	pthread_mutexattr_t attributes;
+
+	atomic_init(&executor->references, 1);
+	executor->forks = noria_executor_forks();
+	snprintf(executor->name, sizeof executor->name, "%s", name);
+	executor->threads_max = options->threads ? options->threads : 4;
+	executor->calls_max = executor->threads_max + (options->queue ? options->queue : 1024);
+	executor->when_full = options->when_full;
+	executor->nice = options->nice;
+	executor->pinned = options->cpus_count > 0;
+	if (options->spin_ns != NORIA_SPIN_NEVER && CPU_COUNT(&executor->cpus) > 1)
+		executor->spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS;
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ADAPTIVE_NP);
+	pthread_mutex_init(&executor->lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
+	for (int i = 0; i < PRIORITIES; i++)
+		list_init(&executor->queue[i]);
+	list_init(&executor->waiting);
+	for (unsigned i = 0; i < executor->threads_max; i++)
+		executor->workers[i].executor = executor;
+}
+
+int noria_executor_open(struct noria_executor **ret_executor, const char *name,
+			const struct noria_executor_options *options)
+{
+	static const struct noria_executor_options defaults;
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct noria_executor *executor;
+	unsigned threads;
+	cpu_set_t cpus;
+	int r;
+
+	options = options ? options : &defaults;
+	if (!name || !*name)
+		return noria_refuse(-EINVAL, "noria_executor_open() without a name");
+	r = check_options(options);
+	if (r >= 0)
+		r = fill_cpus(options, &cpus);
+	if (r >= 0)
+		r = check_nice(options->nice);
+	if (r < 0)
+		return r;
+	threads = options->threads ? options->threads : 4;
+	executor = calloc(1, sizeof *executor + threads * sizeof executor->workers[0]);
+	if (!executor)
+		return noria_refuse(-ENOMEM, "no memory for the executor %s", name);
+	pthread_once(&once, watch_forks);
+	executor->cpus = cpus;
+	init(executor, name, options);
 	*ret_executor = executor;
 	return 0;
 }
 
-void noria_executor_free(struct loop *loop)
+struct noria_executor *noria_executor_ref(struct noria_executor *executor)
 {
-	struct executor *executor = loop->executor;
-
-	if (!executor)
-		return;
-	pthread_mutex_lock(&executor->lock);
-	executor->stop = true;
-	pthread_cond_broadcast(&executor->work);
-	pthread_mutex_unlock(&executor->lock);
-	for (unsigned i = 0; i < executor->threads; i++)
-		pthread_join(executor->thread[i], NULL);
-	pthread_cond_destroy(&executor->work);
-	pthread_mutex_destroy(&executor->lock);
-	free(executor);
-	loop->executor = NULL;
+	atomic_fetch_add_explicit(&executor->references, 1, memory_order_relaxed);
+	return executor;
 }
 
-/* Workers take no signals, which are for the program's own threads, but for those that their own faults raise. */
-static int start_worker(struct executor *executor)
+void noria_executor_unref(struct noria_executor *executor)
 {
-	sigset_t all, before;
-	int r;
+	if (!executor || atomic_fetch_sub_explicit(&executor->references, 1, memory_order_acq_rel) > 1)
+		return;
+	if (executor->forks != noria_executor_forks())
+		free(executor); /* its threads are the parent's */
+	else
+		noria_pool_close(executor);
+}
 
-	sigfillset(&all);
-	for (const int *fault = (const int[]){SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, 0}; *fault;
-	     fault++)
-		sigdelset(&all, *fault);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	r = pthread_create(&executor->thread[executor->threads], NULL, work, executor);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r != 0)
-		return -r;
-	executor->threads++;
+/* ---- a runtime's own ---- */
+
+int noria_executors_get(struct loop *loop, struct executors **ret_executors)
+{
+	struct executors *executors = loop->executors;
+
+	if (!executors) {
+		executors = calloc(1, sizeof *executors);
+		if (!executors)
+			return noria_refuse(-ENOMEM, "no memory for an executor");
+		executors->loop = loop;
+		loop->executors = executors;
+	}
+	*ret_executors = executors;
 	return 0;
 }
 
-/* Into the queue, with a worker for it. A new worker that cannot be had matters only if there is none at all. */
-static int enqueue(struct executor *executor, struct call *call)
+static int own(struct noria_executor **slot, const char *name, unsigned threads, unsigned queue, int64_t spin_ns,
+	       struct noria_executor **ret_executor)
 {
-	int r = 0;
+	struct noria_executor_options options = {.threads = threads, .queue = queue, .spin_ns = spin_ns};
+	int r = *slot ? 0 : noria_executor_open(slot, name, &options);
 
-	pthread_mutex_lock(&executor->lock);
-	list_push_back(&executor->queue, &call->node);
-	executor->queued++;
-	/* An idle worker is good for one call, even if it has not woken up yet. */
-	if (executor->queued > executor->idle && executor->threads < executor->threads_max)
-		r = start_worker(executor);
-	if (r < 0 && executor->threads == 0) {
-		list_remove(&call->node);
-		executor->queued--;
-	} else {
-		r = 0;
-	}
-	pthread_cond_signal(&executor->work);
-	pthread_mutex_unlock(&executor->lock);
-	return r < 0 ? noria_refuse(-EAGAIN,
-				    "no thread for an offloaded call: %s. Remedy: raise RLIMIT_NPROC or pids.max, "
-				    "or where address space is short (RLIMIT_AS) lower RLIMIT_STACK",
-				    strerror(-r))
-		     : 0;
-}
-
-static void returned(struct remote *remote)
-{
-	noria_wait_complete(&container_of(remote, struct call, remote)->wait);
-}
-
-static void abandon_call(struct wait *wait)
-{
-	struct call *call = container_of(wait, struct call, wait);
-
-	atomic_store(&call->cancelled, true);
-	pthread_mutex_lock(&call->executor->lock);
-	call->never_started = list_linked(&call->node);
-	call->executor->queued -= call->never_started;
-	list_remove(&call->node);
-	pthread_mutex_unlock(&call->executor->lock);
-	if (call->never_started)
-		noria_wait_complete(wait);
-}
-
-static void describe_call(const struct wait *wait, char *text, size_t size)
-{
-	(void)wait;
-	snprintf(text, size, "waits for an offloaded call");
-}
-
-static const struct wait_class call_class = {.abandon = abandon_call, .describe = describe_call, .external = true};
-
-static void abandon_admission(struct wait *wait)
-{
-	list_remove(&container_of(wait, struct admission, wait)->node);
-	noria_wait_complete(wait);
-}
-
-static void describe_admission(const struct wait *wait, char *text, size_t size)
-{
-	(void)wait;
-	snprintf(text, size, "waits for room in the executor's queue");
-}
-
-static const struct wait_class admission_class = {.abandon = abandon_admission, .describe = describe_admission};
-
-/* A place among the calls; whoever leaves hands its place to the first that waits. */
-static int admit(struct executor *executor, struct task *task)
-{
-	struct admission admission;
-
-	if (executor->calls < executor->calls_max) {
-		executor->calls++;
-		return 0;
-	}
-	noria_wait_init(&admission.wait, &admission_class);
-	list_push_back(&executor->admission, &admission.node);
-	scope_wait(task, &admission.wait);
-	return admission.wait.abandoned ? noria_scope_answer(task) : 0;
-}
-
-static void leave(struct executor *executor)
-{
-	struct list *first = list_pop_front(&executor->admission);
-
-	if (first)
-		noria_wait_complete(&list_entry(first, struct admission, node)->wait);
-	else
-		executor->calls--;
-}
-
-int noria_offload(noria_task_fn *fn, void *arg)
-{
-	struct task *task = noria_current();
-	struct call call = {.remote.run = returned, .fn = fn, .arg = arg};
-	int r;
-
-	if (!task)
-		return -ENXIO;
-	if (unlikely(!fn))
-		return task_answer(task, noria_refuse(-EINVAL, "noria_offload() without a function to run"));
-	r = scope_door(task);
 	if (r >= 0)
-		r = executor_get(task->loop, &call.executor);
-	if (r >= 0)
-		r = admit(call.executor, task);
-	if (r < 0)
-		return task_answer(task, r);
-	/* A cancel that came while we were let in. */
-	r = scope_door(task);
-	if (r >= 0) {
-		list_init(&call.node);
-		noria_wait_init(&call.wait, &call_class);
-		r = enqueue(call.executor, &call);
-	}
-	if (r >= 0) {
-		scope_wait(task, &call.wait);
-		r = call.never_started ? noria_scope_answer(task) : call.result;
-		if (unlikely(r < 0 && call.error.code == r))
-			noria_error_take(task, &call.error);
-		else if (unlikely(r < 0))
-			noria_error_arose(task, r);
-	}
-	leave(call.executor);
+		*ret_executor = *slot;
 	return r;
+}
+
+int noria_executors_blocking(struct executors *executors, struct noria_executor **ret_executor)
+{
+	const struct noria_config *config = &executors->loop->config;
+
+	return own(&executors->blocking, "blocking", config->executor_threads, config->executor_queue,
+		   config->executor_spin_ns, ret_executor);
+}
+
+/* As many threads as processors, unless the configuration says otherwise. */
+static unsigned compute_threads(const struct noria_config *config)
+{
+	cpu_set_t allowed;
+	int count;
+
+	if (config->compute_threads > 0)
+		return config->compute_threads;
+	count = sched_getaffinity(0, sizeof allowed, &allowed) < 0 ? THREADS_MAX : CPU_COUNT(&allowed);
+	return count < THREADS_MAX ? (unsigned)count : THREADS_MAX;
+}
+
+int noria_executors_compute(struct executors *executors, struct noria_executor **ret_executor)
+{
+	const struct noria_config *config = &executors->loop->config;
+
+	return own(&executors->compute, "compute", compute_threads(config), config->compute_queue,
+		   config->executor_spin_ns, ret_executor);
+}
+
+void noria_executors_free(struct loop *loop)
+{
+	struct executors *executors = loop->executors;
+
+	if (!executors)
+		return;
+	while (atomic_load(&executors->posting) > 0) /* a few instructions, by which a result has come home already */
+		sched_yield();
+	noria_executor_unref(executors->blocking);
+	noria_executor_unref(executors->compute);
+	free(executors);
+	loop->executors = NULL;
 }

@@ -1,15 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The executor: threads for calls that block. Bounded in threads and in queue; threads are started when calls wait and
- * none is idle. Workers share nothing with the loop but the queue, under one lock, and hand results over through
- * noria_loop_post(), which wakes a sleeping loop.
+ * What a runtime has of executors: two of its own, made on first use, and the count of threads that are just handing it
+ * a result. See pool.h for the threads, call.c for a call.
  */
 #ifndef NORIA_EXECUTOR_EXECUTOR_H
 #define NORIA_EXECUTOR_EXECUTOR_H
 
-struct loop;
+#include <stdatomic.h>
 
-/* Stop the workers and free the executor, if there is one. No call is under way. */
-void noria_executor_free(struct loop *loop);
+struct loop;
+struct noria_executor;
+
+struct executors {
+	struct loop *loop;
+	struct noria_executor *blocking, *compute; /* NULL: not used yet */
+	atomic_uint posting; /* threads between the first and the last instruction of noria_loop_post() */
+};
+
+/* Made on first use. Returns 0 or -ENOMEM. */
+int noria_executors_get(struct loop *loop, struct executors **ret_executors);
+/* The runtime's own, made on first use. Return 0 or -ENOMEM, with noria_message(). */
+int noria_executors_blocking(struct executors *executors, struct noria_executor **ret_executor);
+int noria_executors_compute(struct executors *executors, struct noria_executor **ret_executor);
+/* No task is left: nobody posts any more, and the runtime's own executors go. */
+void noria_executors_free(struct loop *loop);
+
+/* How many forks led to this process, counted from the first executor. */
+unsigned noria_executor_forks(void);
 
 #endif

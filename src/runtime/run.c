@@ -15,7 +15,7 @@
 #include "scope/enter.h"
 #include "scope/leftover.h"
 #include "scope/value.h"
-#include "sync/bridge.h"
+#include "task/bridge.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -53,6 +53,7 @@ static void fill_defaults(struct noria_config *config)
 	config->zombie_answers = or_default(config->zombie_answers, 1000);
 	config->executor_threads = or_default(config->executor_threads, 4);
 	config->executor_queue = or_default(config->executor_queue, 1024);
+	config->compute_queue = or_default(config->compute_queue, 1024);
 	config->receive_buffers = or_default(config->receive_buffers, 64);
 	config->receive_buffer_size = or_default(config->receive_buffer_size, 32768);
 }
@@ -80,6 +81,12 @@ static int check_config(const struct noria_config *config)
 		return refuse_config("executor_threads", "must be at most 1024");
 	if (config->executor_queue > 1U << 20)
 		return refuse_config("executor_queue", "must be at most 1048576");
+	if (config->compute_threads > 1024)
+		return refuse_config("compute_threads", "must be at most 1024");
+	if (config->compute_queue > 1U << 20)
+		return refuse_config("compute_queue", "must be at most 1048576");
+	if (config->executor_spin_ns < NORIA_SPIN_NEVER || config->executor_spin_ns > noria_sec(1))
+		return refuse_config("executor_spin_ns", "must be NORIA_SPIN_NEVER, or from 0 to a second");
 	if (config->receive_buffer_size > 1U << 20)
 		return refuse_config("receive_buffer_size", "must be at most 1 MiB");
 	if (config->receive_buffers > 32768 || (config->receive_buffers & (config->receive_buffers - 1)))
@@ -185,7 +192,7 @@ int noria_run_at(const struct noria_config *config, noria_task_fn *fn, void *arg
 		noria_overflow_unwatch(&run.watch);
 	}
 	noria_bridge_end(&run.loop);
-	noria_executor_free(&run.loop);
+	noria_executors_free(&run.loop);
 	noria_buffers_free(&run.loop);
 	noria_loop_close(&run.loop);
 	return r;

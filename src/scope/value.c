@@ -23,11 +23,15 @@ _Static_assert(sizeof(struct saved) <= sizeof(struct noria_value_saved), "struct
 enum { ROOM_STEP = 4 };
 
 /* Whose values this thread reads while it runs an offloaded call. */
-static __thread const struct task *lender;
+static __thread struct {
+	bool lent;
+	const struct values *values;
+} borrowed;
 
-void noria_values_lend(const struct task *task)
+void noria_values_lend(bool lent, const struct values *values)
 {
-	lender = task;
+	borrowed.lent = lent;
+	borrowed.values = values;
 }
 
 /* The task whose values are to be changed; NULL, with the code to answer, where there is none. */
@@ -35,7 +39,7 @@ static struct task *changer(const struct noria_key *key, int *ret_code)
 {
 	bool in_task = noria_loop && noria_loop->current;
 
-	if (!in_task && lender) {
+	if (!in_task && borrowed.lent) {
 		*ret_code =
 			noria_refuse(-EPERM,
 				     "an offloaded call changes the context value %s of its caller. Remedy: let the "
@@ -173,8 +177,8 @@ int noria_value_unset_(const struct noria_key *key)
 
 uint64_t noria_value_get_(const struct noria_key *key)
 {
-	const struct task *task = noria_loop && noria_loop->current ? noria_loop->current : lender;
-	const struct binding *binding = task ? binding_of(task->values, key) : NULL;
+	bool in_task = noria_loop && noria_loop->current;
+	const struct binding *binding = binding_of(in_task ? noria_loop->current->values : borrowed.values, key);
 
 	return binding ? binding->bits : 0;
 }

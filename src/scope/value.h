@@ -47,7 +47,10 @@ static inline void noria_values_drop(struct task *task)
 	}
 }
 
-/* This thread, which runs no task, may read the values of one that waits for it; NULL: no longer. */
-void noria_values_lend(const struct task *task);
+/*
+ * This thread, which runs no task, may read the values of one that waits for it, or that left it a reference to them
+ * (NULL: it had none); false: no longer.
+ */
+void noria_values_lend(bool lent, const struct values *values);
 
 #endif

@@ -10,9 +10,9 @@
 #include "noria/promise.h"
 
 #include "base/message.h"
-#include "sync/bridge.h"
 #include "sync/exchange.h"
 #include "sync/select.h"
+#include "task/bridge.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -25,7 +25,7 @@
 struct bridge;
 struct buffers;
 struct drain;
-struct executor;
+struct executors;
 struct ring;
 
 enum {
@@ -94,7 +94,7 @@ struct loop {
 	struct drain *drain; /* how this run ends: noria_run()'s */
 
 	/* made on first use by the floors above, freed by noria_run() */
-	struct executor *executor;
+	struct executors *executors;
 	struct buffers *buffers;
 	struct bridge *bridge; /* by which other threads reach it, as long as it is there */
 

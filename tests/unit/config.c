@@ -92,11 +92,18 @@ Test(config, executor)
 	REFUSES(executor_queue, UINT32_MAX);
 	ACCEPTS(executor_threads, 64);
 	ACCEPTS(executor_queue, 1);
+	REFUSES(compute_threads, 1025);
+	REFUSES(compute_queue, UINT32_MAX);
+	REFUSES(executor_spin_ns, -2);
+	REFUSES(executor_spin_ns, noria_sec(1) + 1);
+	ACCEPTS(compute_threads, 1024);
+	ACCEPTS(compute_queue, 1);
+	ACCEPTS(executor_spin_ns, NORIA_SPIN_NEVER);
 }
 
 Test(config, reserved_fields_must_be_zero)
 {
-	for (int i = 0; i < 8; i++) {
+	for (size_t i = 0; i < sizeof((struct noria_config *)0)->reserved / sizeof(uint64_t); i++) {
 		struct noria_config config = {0};
 
 		config.reserved[i] = 1;

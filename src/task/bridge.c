@@ -3,7 +3,7 @@
  * A post happens under the lock that the end of the run takes too: noria_loop_post() uses the loop until its last
  * instruction, and by then the loop may have done the work and have nothing left to do.
  */
-#include "sync/bridge.h"
+#include "task/bridge.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

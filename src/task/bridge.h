@@ -3,8 +3,8 @@
  * Bridges: how another thread reaches a loop that may be gone by then. The bridge is counted and outlives the loop; the
  * end of the run takes the loop off it, and waits for whoever is about to post.
  */
-#ifndef NORIA_SYNC_BRIDGE_H
-#define NORIA_SYNC_BRIDGE_H
+#ifndef NORIA_TASK_BRIDGE_H
+#define NORIA_TASK_BRIDGE_H
 
 #include "task/loop.h"
 

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The threads' side of an executor: calls, the queue, workers. Everything here is under one lock, which a worker takes
+ * once between two calls: there it accounts for the one that has ended and takes the next.
+ *
+ * Waking is done by few. As long as one worker is about to look at the queue (it spins, has been woken, or is being
+ * started) nobody wakes another; whoever takes a call and leaves others behind, while nobody is about to look, wakes
+ * the next. So a burst of short calls is worked off by the threads that are awake, and one of long calls by as many as
+ * there are.
+ */
+#ifndef NORIA_EXECUTOR_POOL_H
+#define NORIA_EXECUTOR_POOL_H
+
+#include "base/list.h"
+#include "noria/executor.h"
+#include "scope/failure.h"
+#include "task/loop.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bridge;
+struct executors;
+struct offload;
+struct values;
+
+enum { PRIORITIES = 3, PRIORITY_PATIENCE = 8 };
+
+/* X(state, what may follow) */
+#define CALL_STATES(X) \
+	X(NEW, 1 << CALL_WAITING | 1 << CALL_QUEUED) \
+	X(WAITING, 1 << CALL_QUEUED | 1 << CALL_WITHDRAWN | 1 << CALL_REFUSED) /* for a place in the queue */ \
+	X(QUEUED, 1 << CALL_RUNNING | 1 << CALL_WITHDRAWN | 1 << CALL_REFUSED) \
+	X(RUNNING, 1 << CALL_ENDED | 1 << CALL_ABANDONED) \
+	X(ENDED, 0) \
+	X(ABANDONED, 0) /* runs, and nobody waits for it */ \
+	X(WITHDRAWN, 0) /* cancelled, and never ran */ \
+	X(REFUSED, 0)   /* there is no thread, and never ran */
+
+enum call_state {
+#define X(state, next) CALL_##state,
+	CALL_STATES(X)
+#undef X
+};
+
+/* In its caller's frame, who waits for its end; or on the heap, when it may be abandoned. */
+struct call {
+	struct list node; /* in the queue, or among those that wait for a place */
+	enum call_state state;
+	enum noria_priority priority;
+	struct noria_executor *executor;
+	struct worker *worker; /* who runs it */
+	noria_task_fn *fn;
+	void *arg;
+	const struct noria_site *site;
+	struct executors *home; /* of the caller's loop; the loop lasts while somebody waits for the call */
+	struct remote remote;   /* how the end comes home */
+	struct offload *offload;
+	void (*dispose)(int result, void *arg);
+	bool abandonable;
+	bool keeps; /* `arg` is the caller's again unless the call is abandoned */
+	atomic_bool cancelled;
+	int result;            /* REFUSED: why there is no thread */
+	struct values *values; /* what it sees of its caller's; abandonable: a reference */
+	struct bridge *bridge; /* abandonable, with values: how the reference is given back */
+	struct error error;    /* the call's own */
+};
+
+/* A slot for a thread. */
+struct worker {
+	struct noria_executor *executor;
+	struct worker *next; /* in executor->sleeping */
+	pthread_t thread;
+	atomic_uint awake; /* a futex: 0 while it sleeps */
+	bool used;         /* there is a thread, or will be */
+	bool started;
+	bool spins;
+	bool orphan;  /* runs a call that nobody waits for */
+	bool dropped; /* the executor was closed meanwhile: nobody joins it */
+};
+
+struct noria_executor {
+	atomic_uint references; /* the program's, and those of calls that somebody waits for */
+	unsigned forks;         /* the process, by the number of forks that led to it */
+	char name[NORIA_EXECUTOR_NAME_MAX];
+	unsigned threads_max, calls_max;
+	enum noria_when_full when_full;
+	int nice;
+	bool pinned;
+	cpu_set_t cpus;
+	int64_t spin_ns; /* 0: never */
+
+	pthread_mutex_t lock; /* for everything below; who only spins reads the atomics */
+	struct list queue[PRIORITIES];
+	unsigned passed[PRIORITIES]; /* calls taken while one of this priority waited */
+	atomic_uint queued;
+	unsigned calls;      /* queued and running */
+	struct list waiting; /* calls that wait for a place */
+	struct worker *sleeping;
+	unsigned looking; /* workers that are about to look at the queue */
+	unsigned threads, starting;
+	bool spinning; /* one of those that look spins */
+	atomic_bool stop;
+	int quick;        /* idle times in a row that were short enough to spin through; below 0: times not to try */
+	int spins_failed; /* in a row */
+	struct worker workers[];
+};
+
+/* The call that this thread runs, or NULL. */
+extern __thread struct call *noria_call_running;
+
+/* Queue a call, or let it wait for a place. Returns 0, or -EBUSY when it may not. Loop's thread. */
+int noria_pool_submit(struct call *call);
+/*
+ * Its caller is cancelled. True when nobody has to wait for it any more: it was taken out of the queue (WITHDRAWN), or
+ * it is on its own from here on and may be gone (ABANDONED, into *ret_state).
+ */
+bool noria_pool_give_up(struct call *call, enum call_state *ret_state);
+/* Where it is now. */
+enum call_state noria_pool_state(struct call *call);
+/* The last reference is gone: end the threads, and free it, or leave that to the last that runs an abandoned call. */
+void noria_pool_close(struct noria_executor *executor);
+
+/* Under the lock, for the threads and what wakes them. */
+void noria_call_move(struct call *call, enum call_state state);
+/* The next call for this worker, or NULL. */
+struct call *noria_pool_pop(struct worker *worker);
+/* A call is no longer under way: its place goes to the first that waits for one. */
+void noria_pool_leave(struct noria_executor *executor);
+/* Does somebody have to be woken, or started, to look at the queue? Who? */
+struct worker *noria_pool_rouse(struct noria_executor *executor);
+
+/* Without the lock: do what noria_pool_rouse() found to be needed. */
+void noria_pool_awaken(struct worker *worker);
+/* So many threads of a closed executor have ended: free it with the last. */
+void noria_pool_threads_left(struct noria_executor *executor, unsigned count);
+void *noria_worker_main(void *worker);
+
+/* For the threads, from call.c: the end of a call goes home to the caller who waits for it. */
+void noria_call_post(struct call *call);
+/* Nobody waits for it: give back what it has of its caller's, and free it. */
+void noria_call_release(struct call *call);
+
+#endif
