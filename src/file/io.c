@@ -45,3 +45,34 @@ ssize_t noria_pwrite(int fd, const void *buffer, size_t size, off_t offset)
 		return -EINVAL;
 	return op_call("pwrite", 0, io_uring_prep_write, fd, buffer, op_length(size), (uint64_t)offset);
 }
+
+ssize_t noria_preadv(int fd, const struct iovec *vector, int count, off_t offset)
+{
+	if (offset < 0)
+		return -EINVAL;
+	return op_call("preadv", 0, io_uring_prep_readv, fd, vector, (unsigned)count, (uint64_t)offset);
+}
+
+ssize_t noria_pwritev(int fd, const struct iovec *vector, int count, off_t offset)
+{
+	if (offset < 0)
+		return -EINVAL;
+	return op_call("pwritev", 0, io_uring_prep_writev, fd, vector, (unsigned)count, (uint64_t)offset);
+}
+
+/* -1 is the position of the descriptor, for the entry as for the system call. */
+ssize_t noria_preadv2(int fd, const struct iovec *vector, int count, off_t offset, int flags)
+{
+	if (offset < -1)
+		return -EINVAL;
+	return op_call("preadv2", flags & RWF_NOWAIT ? OP_DONTWAIT : 0, io_uring_prep_readv2, fd, vector,
+		       (unsigned)count, (uint64_t)offset, flags);
+}
+
+ssize_t noria_pwritev2(int fd, const struct iovec *vector, int count, off_t offset, int flags)
+{
+	if (offset < -1)
+		return -EINVAL;
+	return op_call("pwritev2", flags & RWF_NOWAIT ? OP_DONTWAIT : 0, io_uring_prep_writev2, fd, vector,
+		       (unsigned)count, (uint64_t)offset, flags);
+}

@@ -43,3 +43,10 @@ ssize_t noria_splice(int fd_in, off_t *offset_in, int fd_out, off_t *offset_out,
 		*offset_out += r;
 	return r;
 }
+
+/* The same for a tee, between two pipes. */
+ssize_t noria_tee(int fd_in, int fd_out, size_t size, unsigned flags)
+{
+	return op_call_pair(fd_in, "tee", flags & SPLICE_F_NONBLOCK ? OP_DONTWAIT : 0, io_uring_prep_tee, fd_in, fd_out,
+			    op_length(size), flags | SPLICE_F_NONBLOCK);
+}

@@ -131,6 +131,7 @@ static int64_t wait_ready(struct task *task, const struct op *op, uint32_t close
 	case IORING_OP_CONNECT:
 		return wait_for(op, sqe->fd, -1, POLLOUT);
 	case IORING_OP_SPLICE:
+	case IORING_OP_TEE:
 		return wait_ready_splice(task, op, closes);
 	default:
 		return wait_for(op, sqe->fd, -1, POLLIN);

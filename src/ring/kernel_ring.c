@@ -11,6 +11,7 @@
 #include "base/memcheck.h"
 #include "base/message.h"
 #include "ring/compat.h"
+#include "ring/direct.h"
 #include "ring/ring.h"
 
 #include <errno.h>
@@ -185,6 +186,9 @@ static int64_t kernel_attempt(struct ring *ring, const struct io_uring_sqe *sqe)
 	case IORING_OP_CLOSE:
 		r = close(sqe->fd);
 		break;
+	case RING_OP_PIPE:
+		r = pipe2(address, (int)sqe->rw_flags);
+		break;
 	case IORING_OP_POLL_ADD:
 		return attempt_poll(sqe);
 	default:
@@ -199,6 +203,8 @@ static bool kernel_splice_waits(struct ring *ring, int fd_in, int fd_out)
 	socklen_t length = sizeof type;
 
 	(void)ring;
+	if (fd_is_direct(fd_in) || fd_is_direct(fd_out))
+		return true; /* who knows: polling does no harm */
 	return getsockopt(fd_in, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && fcntl(fd_out, F_GETPIPE_SZ) >= 0;
 }
 

@@ -78,7 +78,7 @@ int noria_loop_open(struct loop *loop, const struct noria_config *config)
 	for (int i = 0; i < LOOP_FD_BUCKETS; i++)
 		list_init(&loop->flying[i]);
 	for (struct list **list = (struct list *[]){&loop->backlog, &loop->cancels, &loop->asked, &loop->pairs,
-						    &loop->closings, &loop->tasks, NULL};
+						    &loop->uses, &loop->closings, &loop->tasks, NULL};
 	     *list; list++)
 		list_init(*list);
 	loop->ask_again.fire = noria_submissions_ask_again;

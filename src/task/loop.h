@@ -66,6 +66,7 @@ struct loop {
 	struct timer ask_again;
 	int64_t ask_again_ns;
 	struct list pairs;    /* in flight, with a second descriptor */
+	struct list uses;     /* of descriptors, by other threads (struct fd_use) */
 	struct list closings; /* descriptors that are being closed */
 	uint32_t *closes;     /* how often each descriptor was closed: 2 * LOOP_FDS counters, see loop_closes() */
 	struct heap timers;

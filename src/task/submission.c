@@ -57,11 +57,14 @@ static bool uses_fd(const struct submission *submission, int fd)
 	return submission->sqe.fd == fd || submission->second_fd == fd;
 }
 
-static bool is_closing(struct loop *loop, const struct submission *submission)
+static bool is_closing(struct loop *loop, int fd, int second_fd)
 {
-	for (struct list *node = loop->closings.next; node != &loop->closings; node = node->next)
-		if (uses_fd(submission, list_entry(node, struct closing, node)->fd))
+	for (struct list *node = loop->closings.next; node != &loop->closings; node = node->next) {
+		int closing = list_entry(node, struct closing, node)->fd;
+
+		if (closing == fd || closing == second_fd)
 			return true;
+	}
 	return false;
 }
 
@@ -89,6 +92,17 @@ static unsigned skip_flag(struct loop *loop)
 	return features_has(&loop->ring->features, FEATURE_CQE_SKIP) ? IOSQE_CQE_SKIP_SUCCESS : 0;
 }
 
+/* The input of a splice or a tee is named beside the entry's own descriptor, and has a flag of its own. */
+static void place_input(struct io_uring_sqe *sqe)
+{
+	if (sqe->opcode != IORING_OP_SPLICE && sqe->opcode != IORING_OP_TEE)
+		return;
+	if (fd_is_direct(sqe->splice_fd_in)) {
+		sqe->splice_fd_in = (int)fd_direct_index(sqe->splice_fd_in);
+		sqe->splice_flags |= SPLICE_F_FD_IN_FIXED;
+	}
+}
+
 /* There is room. */
 static void place(struct loop *loop, struct submission *submission)
 {
@@ -110,8 +124,10 @@ static void place(struct loop *loop, struct submission *submission)
 		limit->flags |= (uint8_t)skip_flag(loop);
 	}
 	list_push_back(&loop->flying[(unsigned)submission->sqe.fd % LOOP_FD_BUCKETS], &submission->node);
-	if (unlikely(submission->second_fd >= 0))
+	if (unlikely(submission->second_fd >= 0)) {
 		list_push_back(&loop->pairs, &submission->pair);
+		place_input(sqe);
+	}
 	loop->in_flight++;
 }
 
@@ -119,7 +135,7 @@ void noria_submit(struct loop *loop, struct submission *submission)
 {
 	submission->token = new_token(loop, submission);
 	submission->cancel_asked = false;
-	if (unlikely(!list_empty(&loop->closings) && is_closing(loop, submission))) {
+	if (unlikely(!list_empty(&loop->closings) && is_closing(loop, submission->sqe.fd, submission->second_fd))) {
 		submission->complete(submission, -EBADF, 0, true); /* it must not reach the number's next owner */
 	} else if (likely(list_empty(&loop->backlog) && room(loop, submission))) {
 		place(loop, submission);
@@ -135,17 +151,28 @@ static bool was_interrupted(int32_t result)
 	return result == -ECANCELED || result == -EINTR || result == -KERNEL_ERESTARTSYS;
 }
 
-/* Those that close its descriptors need not wait for it any more. Returns the result as its task shall see it. */
-static int32_t tell_closing(struct submission *submission, int32_t result)
+/* Those that close its descriptors need not wait for it any more. */
+static void tell_closing(struct closing *slots[2])
 {
 	for (int i = 0; i < 2; i++) {
-		struct closing *closing = submission->closing[i];
+		struct closing *closing = slots[i];
 
-		submission->closing[i] = NULL;
+		slots[i] = NULL;
 		if (closing && --closing->left == 0)
 			noria_wait_complete(&closing->wait);
 	}
-	return was_interrupted(result) ? -EBADF : result;
+}
+
+/* One more for a close to wait for. It may be met twice: in the list of its descriptor, and among the pairs. */
+static bool join_closing(struct closing *slots[2], struct closing *closing)
+{
+	int slot = slots[0] ? 1 : 0;
+
+	if (slots[0] == closing || slots[slot])
+		return false;
+	slots[slot] = closing;
+	closing->left++;
+	return true;
 }
 
 static void complete(struct submission *submission, int32_t result, uint32_t flags, bool last)
@@ -155,8 +182,10 @@ static void complete(struct submission *submission, int32_t result, uint32_t fla
 		list_remove(&submission->node);
 		list_remove(&submission->cancel);
 		list_remove(&submission->pair);
-		if (unlikely(submission->closing[0]))
-			result = tell_closing(submission, result);
+		if (unlikely(submission->closing[0])) {
+			tell_closing(submission->closing);
+			result = was_interrupted(result) ? -EBADF : result; /* as its task shall see it */
+		}
 	}
 	submission->complete(submission, result, flags, last);
 }
@@ -174,14 +203,8 @@ void noria_submission_cancel(struct loop *loop, struct submission *submission)
 
 static void end_one(struct loop *loop, struct submission *submission, int fd, struct closing *closing)
 {
-	int slot = submission->closing[0] ? 1 : 0;
-
-	/* It may be met twice: in the list of its descriptor, and among the pairs. */
-	if (!uses_fd(submission, fd) || submission->closing[0] == closing || submission->closing[slot])
-		return;
-	submission->closing[slot] = closing;
-	closing->left++;
-	noria_submission_cancel(loop, submission);
+	if (uses_fd(submission, fd) && join_closing(submission->closing, closing))
+		noria_submission_cancel(loop, submission);
 }
 
 static void end_in_list(struct loop *loop, struct list *head, int fd, struct closing *closing)
@@ -204,6 +227,34 @@ static void end_pairs(struct loop *loop, int fd, struct closing *closing)
 	}
 }
 
+static void end_uses(struct loop *loop, int fd, struct closing *closing)
+{
+	for (struct list *node = loop->uses.next; node != &loop->uses; node = node->next) {
+		struct fd_use *use = list_entry(node, struct fd_use, node);
+
+		if ((use->fd == fd || use->second_fd == fd) && join_closing(use->closing, closing))
+			use->end(use);
+	}
+}
+
+int noria_fd_use_begin(struct loop *loop, struct fd_use *use)
+{
+	if (unlikely(!list_empty(&loop->closings) && is_closing(loop, use->fd, use->second_fd)))
+		return -EBADF;
+	use->closing[0] = use->closing[1] = NULL;
+	list_push_back(&loop->uses, &use->node);
+	return 0;
+}
+
+bool noria_fd_use_end(struct fd_use *use)
+{
+	bool closing = use->closing[0] != NULL;
+
+	list_remove(&use->node);
+	tell_closing(use->closing);
+	return closing;
+}
+
 static void describe_closing(const struct wait *wait, char *text, size_t size)
 {
 	snprintf(text, size, "closes a descriptor; waits for %u operations on it to end",
@@ -217,12 +268,13 @@ void noria_submissions_end_fd(struct loop *loop, int fd)
 	struct list *bucket = &loop->flying[(unsigned)fd % LOOP_FD_BUCKETS];
 	struct closing closing = {.fd = fd, .left = 1}; /* one for ourselves, while we look */
 
-	if (list_empty(bucket) && list_empty(&loop->backlog) && list_empty(&loop->pairs))
+	if (list_empty(bucket) && list_empty(&loop->backlog) && list_empty(&loop->pairs) && list_empty(&loop->uses))
 		return;
 	noria_wait_init(&closing.wait, &closing_class);
 	end_in_list(loop, bucket, fd, &closing);
 	end_in_list(loop, &loop->backlog, fd, &closing);
 	end_pairs(loop, fd, &closing);
+	end_uses(loop, fd, &closing);
 	list_push_back(&loop->closings, &closing.node);
 	if (--closing.left > 0)
 		noria_wait_park(&closing.wait);

@@ -2,12 +2,15 @@
 /* What is done with each operation of a table; see ops.h. */
 #include "ops.h"
 
+#include "ring/feature.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
 enum { CROWD = 12 };
 
 const struct noria_config ops_narrow = {.ring_entries = 2, .ring_entries_max = 2};
+const struct noria_config ops_one_thread = {.executor_threads = 1};
 
 #define SAY(op, condition) cr_expect(condition, "%s: %s (%s)", (op)->name, #condition, noria_message())
 #define SAY_EQ(op, actual, wanted) \
@@ -46,6 +49,54 @@ static void did(const struct op_case *op, struct op_place *place, int64_t result
 		fprintf(stderr, "%s: result %lld\n", op->name, (long long)result);
 	else if (op->did)
 		op->did(place, result);
+}
+
+/* The executor's only thread, which others wait for. */
+struct hold {
+	struct noria_group group;
+	int ends[2];
+};
+
+static int block(void *arg)
+{
+	struct hold *hold = arg;
+	char byte;
+
+	return (int)read(hold->ends[0], &byte, 1);
+}
+
+static int hold_thread(void *arg)
+{
+	return noria_offload(block, arg);
+}
+
+static void hold(struct hold *hold)
+{
+	MUST(pipe2(hold->ends, O_CLOEXEC) == 0);
+	MUST(noria_group_open(&hold->group) == 0);
+	MUST(noria_spawn(&hold->group, hold_thread, hold) == 0);
+	MUST(noria_yield() == 0);
+}
+
+static void release(struct hold *hold)
+{
+	MUST(write(hold->ends[1], "", 1) == 1);
+	MUST(noria_group_close(&hold->group, 0) == 0);
+	MUST(close(hold->ends[0]) == 0 && close(hold->ends[1]) == 0);
+}
+
+static bool is_offloaded(const struct op_case *op)
+{
+	struct features features;
+
+	if (!op->offloaded || !*op->offloaded)
+		return op->offloaded != NULL;
+	MUST(noria_features_probe(&features) == 0);
+	for (int i = 0; i < FEATURE_COUNT; i++)
+		if (strcmp(noria_feature_table[i].name, op->offloaded) == 0)
+			return !features_has(&features, (enum feature)i);
+	MUST(!"a feature of the table");
+	return false;
 }
 
 void ops_success(const struct op_case *op)
@@ -120,7 +171,7 @@ static void start(struct caller *caller, struct noria_group *group, const struct
 {
 	memset(caller, 0, sizeof *caller);
 	caller->op = op;
-	open_place(op, &caller->place, false);
+	open_place(op, &caller->place, !op->complete);
 	MUST(noria_spawn(group, call, caller) == 0);
 	UNTIL(caller->begun);
 	for (int i = 0; i < 4; i++)
@@ -128,11 +179,74 @@ static void start(struct caller *caller, struct noria_group *group, const struct
 	SAY(op, !caller->ended);
 }
 
+/* Told off in the executor's queue: it never begins, and so has done nothing when the thread is there again. */
+static void ops_during_queued(const struct op_case *op)
+{
+	struct noria_group group;
+	struct caller caller;
+	struct hold thread;
+
+	hold(&thread);
+	MUST(noria_group_open(&group) == 0);
+	start(&caller, &group, op);
+	noria_scope_cancel(&caller.scope);
+	MUST(noria_group_close(&group, 0) == 0);
+	release(&thread);
+	SAY_EQ(op, caller.result, -ECANCELED);
+	SAY_EQ(op, caller.next, -ECANCELED);
+	if (op->did_not)
+		op->did_not(&caller.place);
+	did(op, &caller.place, op->call(&caller.place));
+	close_place(op, &caller.place);
+}
+
+static void ops_after_queued(const struct op_case *op)
+{
+	struct noria_group group;
+	struct caller caller;
+	struct hold thread;
+
+	hold(&thread);
+	MUST(noria_group_open(&group) == 0);
+	start(&caller, &group, op);
+	release(&thread);
+	noria_scope_cancel(&caller.scope);
+	MUST(noria_group_close(&group, 0) == 0);
+	SAY(op, caller.ended);
+	if (caller.result == -ECANCELED) {
+		if (op->did_not)
+			op->did_not(&caller.place);
+		caller.result = op->call(&caller.place);
+	}
+	did(op, &caller.place, caller.result);
+	close_place(op, &caller.place);
+}
+
+static void ops_late_queued(const struct op_case *op)
+{
+	struct op_place place;
+	struct hold thread;
+	int64_t r;
+
+	hold(&thread);
+	open_place(op, &place, true);
+	r = noria_within(noria_msec(2), op->call(&place));
+	release(&thread);
+	SAY_EQ(op, r, -ETIMEDOUT);
+	SAY_EQ(op, noria_check(), 0);
+	if (op->did_not)
+		op->did_not(&place);
+	did(op, &place, op->call(&place));
+	close_place(op, &place);
+}
+
 void ops_during(const struct op_case *op)
 {
 	struct noria_group group;
 	struct caller caller;
 
+	if (is_offloaded(op))
+		ops_during_queued(op);
 	if (!op->complete)
 		return;
 	MUST(noria_group_open(&group) == 0);
@@ -155,6 +269,8 @@ void ops_after(const struct op_case *op)
 	struct noria_group group;
 	struct caller caller;
 
+	if (is_offloaded(op))
+		ops_after_queued(op);
 	if (!op->complete)
 		return;
 	MUST(noria_group_open(&group) == 0);
@@ -174,6 +290,8 @@ void ops_late(const struct op_case *op)
 	struct op_place place;
 	int64_t r;
 
+	if (is_offloaded(op))
+		ops_late_queued(op);
 	if (!op->complete)
 		return;
 	open_place(op, &place, false);
