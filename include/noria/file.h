@@ -6,13 +6,13 @@
  * when the scope is cancelled, -ENXIO outside a runtime. Paths and buffers must stay valid until the call returns.
  *
  * Most of these are carried out by the kernel's ring, and where that may wait for a disk, by its workers. Some have no
- * operation there, or this kernel has none (`noria doctor`): then a thread of the executor makes the system call, and the
- * call may also return -EAGAIN (no thread can be created) or -ENOMEM, and with a direct descriptor -EOPNOTSUPP; such a
- * function says "executor". What a worker or a thread has begun is not stopped by a cancel or a time limit, but waited
- * for, and its result is delivered; what has not begun ends with -ECANCELED, and nothing has happened.
+ * operation there, or this kernel has none (`noria doctor`): then a thread of the executor makes the system call, and
+ * the call may also return -EAGAIN (no thread can be created) or -ENOMEM, and with a direct descriptor -EOPNOTSUPP;
+ * such a function says "executor". What a worker or a thread has begun is not stopped by a cancel or a time limit, but
+ * waited for, and its result is delivered; what has not begun ends with -ECANCELED, and nothing has happened.
  *
- * Signals are as with the system calls: a pipe that nobody reads from answers -EPIPE, a write beyond RLIMIT_FSIZE -EFBIG,
- * if the program ignores SIGPIPE or SIGXFSZ; else the kernel may end it.
+ * Signals are as with the system calls: a pipe that nobody reads from answers -EPIPE, a write beyond RLIMIT_FSIZE
+ * -EFBIG, if the program ignores SIGPIPE or SIGXFSZ; else the kernel may end it.
  */
 #ifndef NORIA_FILE_H
 #define NORIA_FILE_H
@@ -28,10 +28,10 @@ struct timespec;
 NORIA_BEGIN_DECLS
 
 /*
- * Reading and writing. As read(2), write(2), readv(2), writev(2), pread(2), pwrite(2), preadv(2), pwritev(2), preadv2(2),
- * pwritev2(2) (flags: RWF_DSYNC, RWF_SYNC, RWF_APPEND, RWF_NOWAIT, ...; what the file does not know: -EOPNOTSUPP). Counts
- * may be short: noria_read_all(3) and its kin go on. A descriptor with O_NONBLOCK is waited for all the same. On a pipe
- * or a socket, which have no positions, the kernel's ring ignores an offset.
+ * Reading and writing. As read(2), write(2), readv(2), writev(2), pread(2), pwrite(2), preadv(2), pwritev(2),
+ * preadv2(2), pwritev2(2) (flags: RWF_DSYNC, RWF_SYNC, RWF_APPEND, RWF_NOWAIT, ...; what the file does not know:
+ * -EOPNOTSUPP). Counts may be short: noria_read_all(3) and its kin go on. A descriptor with O_NONBLOCK is waited for
+ * all the same. On a pipe or a socket, which have no positions, the kernel's ring ignores an offset.
  * Since 0.1; the last four since 0.2.
  */
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_read(int fd, void *buffer, size_t size);
@@ -119,9 +119,9 @@ NORIA_PUBLIC NORIA_CHECKED int noria_futimens(int fd, const struct timespec time
 NORIA_PUBLIC NORIA_CHECKED int noria_utimensat(int dirfd, const char *path, const struct timespec times[2], int flags);
 
 /*
- * Extended attributes. As setxattr(2), getxattr(2), listxattr(2), removexattr(2) and their forms for descriptors (f) and
- * for symbolic links themselves (l). Setting and getting, but for the l forms, is the ring's where it has them; the rest
- * is executor. All since 0.2.
+ * Extended attributes. As setxattr(2), getxattr(2), listxattr(2), removexattr(2) and their forms for descriptors (f)
+ * and for symbolic links themselves (l). Setting and getting, but for the l forms, is the ring's where it has them; the
+ * rest is executor. All since 0.2.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_setxattr(const char *path, const char *name, const void *value, size_t size,
 					      int flags);
@@ -162,8 +162,8 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_copy_file_range(int fd_in, off_t *offse
 							 size_t size, unsigned flags);
 
 /*
- * noria_copy_file_range_all - the same for a whole range: goes on over short counts until `size` bytes have moved or the
- * input ended, in parts of 16 MiB, between which it sees a cancel. Where copy_file_range(2) will not do it (-EXDEV,
+ * noria_copy_file_range_all - the same for a whole range: goes on over short counts until `size` bytes have moved or
+ * the input ended, in parts of 16 MiB, between which it sees a cancel. Where copy_file_range(2) will not do it (-EXDEV,
  * -EOPNOTSUPP, -EINVAL of two files, -ENOSYS, a file of /proc) it reads and writes.
  * @offset_in, @offset_out: where to begin; NULL: the descriptor's position, which only what is seekable has (-ESPIPE)
  * @size: SIZE_MAX: up to the end of the input

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From one descriptor into another. copy_file_range(2) shares blocks, or copies, within the kernel; the ring has no such
- * operation, so a thread makes the call. Where it will not (two file systems that do not know each other, files of
+ * From one descriptor into another. copy_file_range(2) shares blocks, or copies, within the kernel; the ring has no
+ * such operation, so a thread makes the call. Where it will not (two file systems that do not know each other, files of
  * /proc), noria_copy_file_range_all() reads and writes.
  *
  * A call that has begun is not stopped, so each is given a bounded part, and a cancel is seen between two of them.

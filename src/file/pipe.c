@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Pipes. Making one never waits, so the boundary is asked to do it at once, and the ring's own operation has no part. */
+/* Pipes. Making one never waits: the boundary is asked to do it at once, and the ring's own operation has no part. */
 #include "noria/file.h"
 
 #include "op/op.h"
