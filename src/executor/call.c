@@ -21,6 +21,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { GUARD_NS = 100 * 1000 };
+
 /* A caller's wait. */
 struct offload {
 	struct wait wait;
@@ -93,6 +95,8 @@ static void give_up(struct wait *wait)
 	struct offload *offload = offload_of(wait);
 	enum call_state state;
 
+	if (offload->call->abandonable)
+		list_remove(&offload->call->guard); /* it may be gone soon */
 	if (!noria_pool_give_up(offload->call, &state))
 		return;
 	offload->given_up = state;
@@ -119,6 +123,39 @@ static void describe(const struct wait *wait, char *text, size_t size)
 }
 
 static const struct wait_class offload_class = {.abandon = give_up, .describe = describe, .external = true};
+
+/* ---- guards: see pool.h ---- */
+
+static void arm_guard(struct executors *executors)
+{
+	struct loop *loop = executors->loop;
+
+	if (!timer_armed(&executors->guard))
+		noria_timer_set(loop, &executors->guard, noria_loop_clock(loop) + GUARD_NS);
+}
+
+void noria_calls_guard(struct timer *timer)
+{
+	struct executors *executors = container_of(timer, struct executors, guard);
+	const struct noria_executor *last = NULL;
+	bool useful = false;
+
+	for (struct list *node = executors->guarded.next; node != &executors->guarded; node = node->next) {
+		struct call *call = list_entry(node, struct call, guard);
+
+		if (call->executor != last)
+			useful |= noria_pool_prod(call);
+		last = call->executor;
+	}
+	if (useful)
+		arm_guard(executors);
+}
+
+static void guard(struct call *call)
+{
+	list_push_back(&call->home->guarded, &call->guard);
+	arm_guard(call->home);
+}
 
 /* What a thread reads of the caller's values: lent while the caller waits, or a reference that may outlast it. */
 static int take_values(struct call *call, struct task *task)
@@ -187,11 +224,16 @@ static int make(struct task *task, struct call *call, enum call_state *ret_state
 		return r;
 	call->offload = &offload;
 	noria_wait_init(&offload.wait, &offload_class);
-	if (noria_pool_submit(call) < 0) {
+	r = noria_pool_submit(call);
+	if (r < 0) {
 		return_values(call);
 		return refuse_full(call->executor);
 	}
+	if (r > 0)
+		guard(call);
 	scope_wait(task, &offload.wait);
+	if (offload.given_up != CALL_ABANDONED)
+		list_remove(&call->guard);
 	r = settle(task, &offload);
 	*ret_state = offload.given_up != CALL_NEW ? offload.given_up : call->state;
 	if (*ret_state != CALL_ABANDONED)
@@ -217,6 +259,7 @@ static void init(struct call *call, const struct request *request, struct noria_
 {
 	memset(call, 0, offsetof(struct call, error));
 	error_init(&call->error);
+	list_init(&call->guard);
 	call->remote.run = returned;
 	call->executor = executor;
 	call->home = home;

@@ -113,6 +113,7 @@ static void init(struct noria_executor *executor, const char *name, const struct
 	executor->calls_max = executor->threads_max + (options->queue ? options->queue : 1024);
 	executor->when_full = options->when_full;
 	executor->nice = options->nice;
+	executor->average_ns = CALL_LONG_NS;
 	executor->pinned = options->cpus_count > 0;
 	if (options->spin_ns != NORIA_SPIN_NEVER && CPU_COUNT(&executor->cpus) > 1)
 		executor->spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS;
@@ -185,6 +186,8 @@ int noria_executors_get(struct loop *loop, struct executors **ret_executors)
 		if (!executors)
 			return noria_refuse(-ENOMEM, "no memory for an executor");
 		executors->loop = loop;
+		list_init(&executors->guarded);
+		executors->guard.fire = noria_calls_guard;
 		loop->executors = executors;
 	}
 	*ret_executors = executors;
@@ -238,6 +241,7 @@ void noria_executors_free(struct loop *loop)
 		return;
 	while (atomic_load(&executors->posting) > 0) /* a few instructions, by which a result has come home already */
 		sched_yield();
+	noria_timer_clear(loop, &executors->guard);
 	noria_executor_unref(executors->blocking);
 	noria_executor_unref(executors->compute);
 	free(executors);

@@ -6,6 +6,9 @@
 #ifndef NORIA_EXECUTOR_EXECUTOR_H
 #define NORIA_EXECUTOR_EXECUTOR_H
 
+#include "base/list.h"
+#include "task/timer.h"
+
 #include <stdatomic.h>
 
 struct loop;
@@ -14,6 +17,8 @@ struct noria_executor;
 struct executors {
 	struct loop *loop;
 	struct noria_executor *blocking, *compute; /* NULL: not used yet */
+	struct list guarded;                       /* calls, until they return: see pool.h */
+	struct timer guard;
 	atomic_uint posting; /* threads between the first and the last instruction of noria_loop_post() */
 };
 
@@ -24,6 +29,9 @@ int noria_executors_blocking(struct executors *executors, struct noria_executor 
 int noria_executors_compute(struct executors *executors, struct noria_executor **ret_executor);
 /* No task is left: nobody posts any more, and the runtime's own executors go. */
 void noria_executors_free(struct loop *loop);
+
+/* The timer of guarded calls; in call.c. */
+void noria_calls_guard(struct timer *timer);
 
 /* How many forks led to this process, counted from the first executor. */
 unsigned noria_executor_forks(void);

@@ -81,6 +81,7 @@ struct call *noria_pool_pop(struct worker *worker)
 	unqueue(executor, call);
 	noria_call_move(call, CALL_RUNNING);
 	call->worker = worker;
+	executor->taken++;
 	return call;
 }
 
@@ -96,15 +97,17 @@ void noria_pool_leave(struct noria_executor *executor)
 
 /* ---- waking ---- */
 
-/* Under the lock: does somebody have to be woken, or started, to look at the queue? Who? */
-struct worker *noria_pool_rouse(struct noria_executor *executor)
+struct worker *noria_pool_rouse(struct noria_executor *executor, bool patient)
 {
 	struct worker *worker = executor->sleeping;
 
 	if (atomic_load_explicit(&executor->queued, memory_order_relaxed) == 0 || executor->looking > 0)
 		return NULL;
+	if (patient && executor->average_ns < CALL_SHORT_NS && executor->asleep < executor->threads)
+		return NULL;
 	if (worker) {
 		executor->sleeping = worker->next;
+		executor->asleep--;
 		atomic_store(&worker->awake, 1);
 	} else if (executor->threads < executor->threads_max) {
 		for (worker = executor->workers; worker->used; worker++)
@@ -202,10 +205,17 @@ void noria_pool_awaken(struct worker *worker)
 
 /* ---- a caller ---- */
 
+/* Could anybody be woken or started? */
+static bool has_reserve(const struct noria_executor *executor)
+{
+	return executor->sleeping || executor->threads < executor->threads_max;
+}
+
 int noria_pool_submit(struct call *call)
 {
 	struct noria_executor *executor = call->executor;
 	struct worker *worker;
+	bool guard;
 
 	list_init(&call->node);
 	call->state = CALL_NEW;
@@ -219,10 +229,30 @@ int noria_pool_submit(struct call *call)
 		pthread_mutex_unlock(&executor->lock);
 		return -EBUSY;
 	}
-	worker = noria_pool_rouse(executor);
+	worker = noria_pool_rouse(executor, true);
+	guard = atomic_load_explicit(&executor->queued, memory_order_relaxed) > executor->looking;
+	call->taken = executor->taken;
 	pthread_mutex_unlock(&executor->lock);
 	noria_pool_awaken(worker);
-	return 0;
+	return guard;
+}
+
+bool noria_pool_prod(struct call *call)
+{
+	struct noria_executor *executor = call->executor;
+	struct worker *worker = NULL;
+	bool useful;
+
+	pthread_mutex_lock(&executor->lock);
+	if (executor->taken == call->taken)
+		worker = noria_pool_rouse(executor, false);
+	if (worker)
+		executor->average_ns = CALL_LONG_NS; /* of which the call that holds up the others is evidence */
+	call->taken = executor->taken;
+	useful = atomic_load_explicit(&executor->queued, memory_order_relaxed) > 0 && has_reserve(executor);
+	pthread_mutex_unlock(&executor->lock);
+	noria_pool_awaken(worker);
+	return useful;
 }
 
 bool noria_pool_give_up(struct call *call, enum call_state *ret_state)
@@ -240,10 +270,11 @@ bool noria_pool_give_up(struct call *call, enum call_state *ret_state)
 		unqueue(executor, call);
 		noria_call_move(call, CALL_WITHDRAWN);
 		noria_pool_leave(executor);
-		worker = noria_pool_rouse(executor);
+		worker = noria_pool_rouse(executor, true);
 	} else if (call->state == CALL_RUNNING && call->abandonable) {
 		noria_call_move(call, CALL_ABANDONED);
 		call->worker->orphan = true;
+		worker = noria_pool_rouse(executor, false); /* it guards nobody any more */
 	}
 	state = call->state;
 	pthread_mutex_unlock(&executor->lock); /* an abandoned call may be gone */
@@ -276,6 +307,7 @@ static void dismiss(struct noria_executor *executor)
 	}
 	for (struct worker *worker; (worker = executor->sleeping);) {
 		executor->sleeping = worker->next;
+		executor->asleep--;
 		executor->looking++;
 		atomic_store(&worker->awake, 1);
 		futex_wake(&worker->awake);

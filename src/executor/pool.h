@@ -5,8 +5,14 @@
  *
  * Waking is done by few. As long as one worker is about to look at the queue (it spins, has been woken, or is being
  * started) nobody wakes another; whoever takes a call and leaves others behind, while nobody is about to look, wakes
- * the next. So a burst of short calls is worked off by the threads that are awake, and one of long calls by as many as
- * there are.
+ * the next. Where calls have been short lately, not even that: whoever is awake works off the queue, since a wake-up
+ * takes longer than the calls. For the case that one of them then turns out to be long there are guards: a call that
+ * was queued while fewer workers were about to look than calls waited is kept in a list by its loop until it returns,
+ * and as long as that list is not empty the loop's timer looks whether the queue moves, and wakes somebody if not.
+ *
+ * Why no call is forgotten: the calls that wait are at most as many as the workers about to look, plus the guarded
+ * calls that wait or run. A call that is not guarded adds one to the first when there was a looker for it; a worker
+ * that takes a call leaves both sides equal; one that has ended a call looks at the queue by itself.
  */
 #ifndef NORIA_EXECUTOR_POOL_H
 #define NORIA_EXECUTOR_POOL_H
@@ -27,7 +33,7 @@ struct executors;
 struct offload;
 struct values;
 
-enum { PRIORITIES = 3, PRIORITY_PATIENCE = 8 };
+enum { PRIORITIES = 3, PRIORITY_PATIENCE = 8, CALL_SHORT_NS = 10000, CALL_LONG_NS = 50000 };
 
 /* X(state, what may follow) */
 #define CALL_STATES(X) \
@@ -48,7 +54,9 @@ enum call_state {
 
 /* In its caller's frame, who waits for its end; or on the heap, when it may be abandoned. */
 struct call {
-	struct list node; /* in the queue, or among those that wait for a place */
+	struct list node;  /* in the queue, or among those that wait for a place */
+	struct list guard; /* in executors->guarded: the loop's */
+	uint64_t taken;    /* guarded: executor->taken when its timer last looked */
 	enum call_state state;
 	enum noria_priority priority;
 	struct noria_executor *executor;
@@ -78,8 +86,9 @@ struct worker {
 	bool used;         /* there is a thread, or will be */
 	bool started;
 	bool spins;
-	bool orphan;  /* runs a call that nobody waits for */
-	bool dropped; /* the executor was closed meanwhile: nobody joins it */
+	int64_t took_ns; /* its last call */
+	bool orphan;     /* runs a call that nobody waits for */
+	bool dropped;    /* the executor was closed meanwhile: nobody joins it */
 };
 
 struct noria_executor {
@@ -101,8 +110,10 @@ struct noria_executor {
 	struct list waiting; /* calls that wait for a place */
 	struct worker *sleeping;
 	unsigned looking; /* workers that are about to look at the queue */
-	unsigned threads, starting;
-	bool spinning; /* one of those that look spins */
+	unsigned threads, starting, asleep;
+	uint64_t taken;     /* calls so far */
+	int64_t average_ns; /* of the time that calls take, lately, each counted as CALL_LONG_NS at most */
+	bool spinning;      /* one of those that look spins */
 	atomic_bool stop;
 	int quick;        /* idle times in a row that were short enough to spin through; below 0: times not to try */
 	int spins_failed; /* in a row */
@@ -112,8 +123,13 @@ struct noria_executor {
 /* The call that this thread runs, or NULL. */
 extern __thread struct call *noria_call_running;
 
-/* Queue a call, or let it wait for a place. Returns 0, or -EBUSY when it may not. Loop's thread. */
+/*
+ * Queue a call, or let it wait for a place. Returns 0, or 1 when it is to be guarded, or -EBUSY when there is no place
+ * and it may not wait. Loop's thread.
+ */
 int noria_pool_submit(struct call *call);
+/* For a guarded call: wake somebody if the queue has not moved since. False: there is nothing to guard just now. */
+bool noria_pool_prod(struct call *call);
 /*
  * Its caller is cancelled. True when nobody has to wait for it any more: it was taken out of the queue (WITHDRAWN), or
  * it is on its own from here on and may be gone (ABANDONED, into *ret_state).
@@ -130,8 +146,11 @@ void noria_call_move(struct call *call, enum call_state state);
 struct call *noria_pool_pop(struct worker *worker);
 /* A call is no longer under way: its place goes to the first that waits for one. */
 void noria_pool_leave(struct noria_executor *executor);
-/* Does somebody have to be woken, or started, to look at the queue? Who? */
-struct worker *noria_pool_rouse(struct noria_executor *executor);
+/*
+ * Does somebody have to be woken, or started, to look at the queue? Who? `patient`: those who are awake may do, if
+ * calls are short.
+ */
+struct worker *noria_pool_rouse(struct noria_executor *executor, bool patient);
 
 /* Without the lock: do what noria_pool_rouse() found to be needed. */
 void noria_pool_awaken(struct worker *worker);

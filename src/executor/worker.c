@@ -41,8 +41,11 @@ static inline void pause_cpu(void)
 #endif
 }
 
-static void run(struct call *call)
+/* Returns how long it took. */
+static int64_t run(struct call *call)
 {
+	int64_t start_ns = now_ns();
+
 	noria_call_running = call;
 	noria_values_lend(true, call->values);
 	noria_error_lend(&call->error);
@@ -52,6 +55,7 @@ static void run(struct call *call)
 	noria_call_running = NULL;
 	if (call->dispose && !call->keeps)
 		call->dispose(call->result, call->arg);
+	return now_ns() - start_ns;
 }
 
 /*
@@ -62,6 +66,9 @@ static bool finish(struct worker *worker, struct call *call)
 {
 	struct noria_executor *executor = worker->executor;
 	bool awaited = call->state == CALL_RUNNING;
+	int64_t took_ns = worker->took_ns < CALL_LONG_NS ? worker->took_ns : CALL_LONG_NS;
+
+	executor->average_ns += (took_ns - executor->average_ns) / 8;
 
 	if (awaited) {
 		noria_call_move(call, CALL_ENDED);
@@ -96,6 +103,7 @@ static void go_idle(struct worker *worker, bool spun)
 		atomic_store(&worker->awake, 0);
 		worker->next = executor->sleeping;
 		executor->sleeping = worker;
+		executor->asleep++;
 	}
 }
 
@@ -168,7 +176,7 @@ static struct call *take(struct worker *worker, struct call *ended)
 		ended = NULL;
 	for (;;) {
 		call = noria_pool_pop(worker);
-		other = noria_pool_rouse(executor);
+		other = noria_pool_rouse(executor, true);
 		if (call || executor->stop)
 			break;
 		go_idle(worker, spun);
@@ -194,7 +202,7 @@ void *noria_worker_main(void *arg)
 	if (worker->executor->nice != 0)
 		setpriority(PRIO_PROCESS, (id_t)gettid(), worker->executor->nice);
 	while ((call = take(worker, call)))
-		run(call);
+		worker->took_ns = run(call);
 	if (worker->dropped)
 		noria_pool_threads_left(worker->executor, 1);
 	return NULL;
