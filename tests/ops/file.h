@@ -34,14 +34,12 @@ static inline void remove_name(const struct op_place *place, const char *name)
 		(void)unlinkat(place->dir, name, AT_REMOVEDIR);
 }
 
-/* The path of a name, in a buffer that lasts until the next but three. */
-static inline const char *path_of(const struct op_place *place, const char *name)
+/* The path of a name, kept with the place, where names with different first letters have places of their own. */
+static inline const char *path_of(struct op_place *place, const char *name)
 {
-	static char paths[4][64];
-	static unsigned next;
-	char *path = paths[next++ % 4];
+	char *path = place->second + 64 * (name[0] % 4);
 
-	snprintf(path, sizeof paths[0], "%s/%s", place->path, name);
+	snprintf(path, 64, "%s/%s", place->path, name);
 	return path;
 }
 

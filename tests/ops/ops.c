@@ -81,6 +81,10 @@ static void hold(struct hold *hold)
 static void release(struct hold *hold)
 {
 	MUST(write(hold->ends[1], "", 1) == 1);
+}
+
+static void close_hold(struct hold *hold)
+{
 	MUST(noria_group_close(&hold->group, 0) == 0);
 	MUST(close(hold->ends[0]) == 0 && close(hold->ends[1]) == 0);
 }
@@ -192,6 +196,7 @@ static void ops_during_queued(const struct op_case *op)
 	noria_scope_cancel(&caller.scope);
 	MUST(noria_group_close(&group, 0) == 0);
 	release(&thread);
+	close_hold(&thread);
 	SAY_EQ(op, caller.result, -ECANCELED);
 	SAY_EQ(op, caller.next, -ECANCELED);
 	if (op->did_not)
@@ -212,7 +217,7 @@ static void ops_after_queued(const struct op_case *op)
 	release(&thread);
 	noria_scope_cancel(&caller.scope);
 	MUST(noria_group_close(&group, 0) == 0);
-	SAY(op, caller.ended);
+	close_hold(&thread);
 	if (caller.result == -ECANCELED) {
 		if (op->did_not)
 			op->did_not(&caller.place);
@@ -232,6 +237,7 @@ static void ops_late_queued(const struct op_case *op)
 	open_place(op, &place, true);
 	r = noria_within(noria_msec(2), op->call(&place));
 	release(&thread);
+	close_hold(&thread);
 	SAY_EQ(op, r, -ETIMEDOUT);
 	SAY_EQ(op, noria_check(), 0);
 	if (op->did_not)
