@@ -99,6 +99,48 @@ static const struct op_error pwritev_errors[] = {{-EBADF, pwritev_closed}, {-EIN
 static const struct op_error pwritev2_errors[] = {
 	{-EBADF, pwritev2_closed}, {-EINVAL, pwritev2_before}, {-EOPNOTSUPP, pwritev2_flag}, {0, NULL}};
 
+/* So large that a worker of the kernel does it from the start; which must not be blocked in it. */
+enum { LARGE = 1 << 20 };
+
+static char large[LARGE];
+
+static void did_read_large(struct op_place *place, int64_t result)
+{
+	EXPECT_EQ(result, 5);
+	EXPECT(memcmp(large, "bytes", 5) == 0);
+	EXPECT_EQ(waiting_in(place->fd), 0);
+}
+
+/* As much as the pipe holds. */
+static int64_t write_large(struct op_place *place)
+{
+	return noria_write(place->fd, large, LARGE);
+}
+
+static void did_write_large(struct op_place *place, int64_t result)
+{
+	EXPECT_EQ(result, PIPE_SIZE);
+	empty_output(place);
+}
+
+static void open_output_nonblock(struct op_place *place, bool ready)
+{
+	open_output(place, ready);
+	MUST(fcntl(place->fd, F_SETFL, O_NONBLOCK) == 0);
+}
+
+static void open_input_nonblock(struct op_place *place, bool ready)
+{
+	open_input(place, ready);
+	MUST(fcntl(place->fd, F_SETFL, O_NONBLOCK) == 0);
+}
+
+CALL(read_large, noria_read(place->fd, large, LARGE))
+CALL(readv_large, noria_readv(place->fd, ((struct iovec[]){{large, LARGE / 2}, {large + LARGE / 2, LARGE / 2}}), 2))
+CALL(write_large_closed, noria_write(NOT_OPEN, large, LARGE))
+
+static const struct op_error large_errors[] = {{-EBADF, write_large_closed}, {0, NULL}};
+
 /* An input, and a second pipe for what comes out of it: `number` is its reading end. */
 static void open_two_pipes(struct op_place *place, bool ready)
 {
@@ -303,6 +345,28 @@ static const struct op_case cases[] = {
 	WRITE("pwrite", call_pwrite, pwrite_errors),
 	WRITE("pwritev", call_pwritev, pwritev_errors),
 	WRITE("pwritev2", call_pwritev2, pwritev2_errors),
+	{.name = "read, large",
+	 .open = open_input,
+	 .call = read_large,
+	 .complete = fill_input,
+	 .did = did_read_large,
+	 .did_not = still_unread,
+	 .close = close_fds},
+	{.name = "readv, large, O_NONBLOCK",
+	 .open = open_input_nonblock,
+	 .call = readv_large,
+	 .complete = fill_input,
+	 .did = did_read_large,
+	 .did_not = still_unread,
+	 .close = close_fds},
+	{.name = "write, large, O_NONBLOCK",
+	 .open = open_output_nonblock,
+	 .call = write_large,
+	 .complete = empty_output,
+	 .did = did_write_large,
+	 .did_not = not_written,
+	 .close = close_fds,
+	 .errors = large_errors},
 	{.name = "splice",
 	 .open = open_two_pipes,
 	 .call = call_splice,

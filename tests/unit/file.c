@@ -169,3 +169,87 @@ UNIT(file, opening_a_fifo_freezes_nobody)
 	remove_directory(directory, path);
 	return 0;
 }
+
+/* The executor's only thread waits for a byte. */
+static int wait_for_byte(void *arg)
+{
+	char byte;
+
+	return (int)read(*(int *)arg, &byte, 1);
+}
+
+static int hold_thread(void *arg)
+{
+	return noria_offload(wait_for_byte, arg) == 1 ? 0 : -EIO;
+}
+
+static int change_mode(void *arg)
+{
+	return noria_fchmod(*(int *)arg, 0644) == -EBADF ? 0 : -EIO;
+}
+
+static const struct noria_config one_thread = {.executor_threads = 1};
+
+/* A call that waits for a thread must not reach whoever gets its descriptor's number next. */
+UNIT_WITH(file, closing_takes_out_a_call_that_waits_for_a_thread, &one_thread)
+{
+	struct noria_group holding, changing;
+	int ends[2], fd = scratch(), number = fd;
+	struct stat status;
+
+	MUST(pipe2(ends, O_CLOEXEC) == 0);
+	MUST(noria_group_open(&holding) == 0 && noria_spawn(&holding, hold_thread, &ends[0]) == 0);
+	MUST(noria_yield() == 0);
+	MUST(noria_group_open(&changing) == 0 && noria_spawn(&changing, change_mode, &number) == 0);
+	MUST(noria_yield() == 0);
+	EXPECT_EQ(noria_close(fd), 0);
+	fd = scratch();
+	EXPECT_EQ(fd, number);
+	EXPECT_EQ(noria_group_close(&changing, 0), 0); /* although the thread is not there yet */
+	MUST(write(ends[1], "", 1) == 1);
+	EXPECT_EQ(noria_group_close(&holding, 0), 0);
+	MUST(fstat(fd, &status) == 0);
+	EXPECT_EQ(status.st_mode & 0777, 0600);
+	EXPECT(noria_close(fd) == 0 && noria_close(ends[0]) == 0 && noria_close(ends[1]) == 0);
+	return 0;
+}
+
+/* Without room on the disk. */
+UNIT(file, a_full_device_says_so)
+{
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	MUST(fd >= 0);
+	EXPECT_EQ(noria_write(fd, "x", 1), -ENOSPC);
+	EXPECT_EQ(noria_close(fd), 0);
+	return 0;
+}
+
+UNIT(file, nowait_answers_at_once)
+{
+	struct iovec vector = {(char[8]){0}, 8};
+	int ends[2];
+
+	MUST(noria_pipe2(ends, O_CLOEXEC) == 0);
+	EXPECT_EQ(noria_preadv2(ends[0], &vector, 1, -1, RWF_NOWAIT), -EAGAIN);
+	EXPECT_EQ(noria_pwritev2(ends[1], &vector, 1, -1, RWF_NOWAIT), 8);
+	EXPECT_EQ(noria_preadv2(ends[0], &vector, 1, -1, RWF_NOWAIT), 8);
+	EXPECT(noria_close(ends[0]) == 0 && noria_close(ends[1]) == 0);
+	return 0;
+}
+
+/* Of all: nothing is done outside a runtime, and each says so. */
+Test(file, outside_a_runtime)
+{
+	char byte;
+	off_t offset = 0;
+
+	cr_expect_eq(noria_fsync(0), -ENXIO);
+	cr_expect_eq(noria_ftruncate(0, 0), -ENXIO);
+	cr_expect_eq(noria_fchmod(0, 0), -ENXIO);
+	cr_expect_eq(noria_setxattr("/", "user.x", "", 0, 0), -ENXIO);
+	cr_expect_eq(noria_readlink("/", &byte, 1), -ENXIO);
+	cr_expect_eq(noria_pipe((int[2]){0}), -ENXIO);
+	cr_expect_eq(noria_sendfile(1, 0, &offset, 1), -ENXIO);
+	cr_expect_eq(noria_copy_file_range_all(0, &offset, 1, &offset, 1, 0), -ENXIO);
+}
