@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 #
-# Runs one example and checks what it does: check.py echo|fanout|happy|hasher|ports PROGRAM. Exit status 0: it does what it says.
+# Runs one example and checks what it does: check.py copy|echo|fanout|happy|hasher|ports PROGRAM. Exit status 0: it does what it says.
 
+import os
 import signal
 import socket
 import subprocess
@@ -89,6 +90,57 @@ def hasher(program):
         assert f"{missing}: No such file" in errors, errors
 
 
+def copy(program):
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "source"), Path(folder, "target")
+        contents = {f"d{i % 3}/e/f{i}": bytes([i % 251]) * (i * 977) for i in range(60)}
+        contents["large"] = bytes(range(256)) * 4096 * 20
+        for name, content in contents.items():
+            (source / name).parent.mkdir(parents=True, exist_ok=True)
+            (source / name).write_bytes(content)
+            os.utime(source / name, ns=(1_000_000_007, 2_000_000_009))
+        (source / "link").symlink_to("d0/e/f0")
+        (source / "d1/e/f1").chmod(0o4751)
+        (source / "empty").mkdir(mode=0o705)
+        os.utime(source / "d2", ns=(5, 3_000_000_001))
+        os.mkfifo(source / "fifo")
+        size = sum(map(len, contents.values()))
+        status, lines, errors = run(program, source, target)
+        assert (status, lines) == (1, [f"{len(contents)} files, {size} bytes, 1 errors"]), (status, lines, errors)
+        assert "fifo: Operation not supported" in errors and errors.count("\n") == 1, errors
+        for name, content in contents.items():
+            assert (target / name).read_bytes() == content, name
+            assert (target / name).stat().st_mtime_ns == 2_000_000_009, name
+        assert os.readlink(target / "link") == "d0/e/f0"
+        assert (target / "d1/e/f1").stat().st_mode & 0o7777 == 0o4751
+        assert (target / "empty").stat().st_mode & 0o7777 == 0o705
+        assert (target / "d2").stat().st_mtime_ns == 3_000_000_001, "a directory's time is set when all is in it"
+        assert sorted(p.name for p in target.iterdir()) == ["d0", "d1", "d2", "empty", "large", "link"]
+        (target / "large").write_bytes(b"mine")
+        assert run(program, source, target)[0] == 1, "what is there is not overwritten"
+        assert (target / "large").read_bytes() == b"mine"
+        status, lines, errors = run(program, target / "d0/e/f3", Path(folder, "single"))
+        assert (status, lines) == (0, ["1 files, 2931 bytes, 0 errors"]), (status, lines, errors)
+        assert run(program, Path(folder, "nowhere"), Path(folder, "other"))[0] == 1
+        interrupted(program, source, Path(folder, "second"), contents)
+
+
+def interrupted(program, source, target, contents):
+    """SIGINT at some moment: what is there then is whole."""
+    with subprocess.Popen([program, source, target], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as copying:
+        while copying.poll() is None and not (target / "large").exists():
+            time.sleep(0.0005)
+        copying.send_signal(signal.SIGINT)
+        out = copying.stdout.read()
+        copying.wait(10)
+    # It may have ended just before, and taken its handler of the signal back.
+    assert copying.returncode in (0, 1, -signal.SIGINT), copying.returncode
+    assert b" files, " in out or copying.returncode < 0, out
+    for name, content in contents.items():
+        if (target / name).exists():
+            assert (target / name).read_bytes() == content, f"{name} is not whole"
+
+
 def listen(address, port=0, backlog=64):
     listener = socket.socket()
     listener.bind((address, port))
@@ -124,4 +176,4 @@ def ports(program):
 
 
 if __name__ == "__main__":
-    {"echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports}[sys.argv[1]](sys.argv[2])
+    {"copy": copy, "echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports}[sys.argv[1]](sys.argv[2])
