@@ -22,5 +22,6 @@
 #include <noria/task.h>
 #include <noria/time.h>
 #include <noria/value.h>
+#include <noria/workers.h>
 
 #endif
