@@ -18,14 +18,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-enum { STACK_BYTES = 8 << 20 };
 
 struct template
 {
@@ -269,16 +266,12 @@ static struct context *template_main(void *arg)
 	serve(&template);
 }
 
-_Noreturn void noria_template_run(struct noria_workers *workers)
+_Noreturn void noria_template_run(struct noria_workers *workers, char *stack)
 {
 	static struct context here, there;
-	char *stack = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 
-	if (stack == MAP_FAILED || mprotect(stack, 4096, PROT_NONE) < 0)
-		_exit(1);
 	noria_context_adopt(&here);
-	noria_context_make(&there, stack + 4096, STACK_BYTES - 4096, template_main, workers);
+	noria_context_make(&there, stack, TEMPLATE_STACK_BYTES, template_main, workers);
 	context_switch(&here, &there);
 	_exit(1);
 }

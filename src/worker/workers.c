@@ -133,20 +133,46 @@ static int make_slots(struct noria_workers *workers)
 	return 0;
 }
 
-static int make_template(struct noria_workers *workers)
+/* A stack of the usual size for the template, with a guard below it. NULL: there is no memory. */
+static char *map_stack(size_t guard)
 {
-	pid_t pid;
-	int r = make_pair(&workers->control, &workers->template_control);
+	char *low = mmap(NULL, TEMPLATE_STACK_BYTES + guard, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
 
-	if (r < 0)
-		return r;
+	if (low == MAP_FAILED)
+		return NULL;
+	if (mprotect(low, guard, PROT_NONE) == 0)
+		return low;
+	munmap(low, TEMPLATE_STACK_BYTES + guard);
+	return NULL;
+}
+
+/* Returns its process id, or a negative errno. */
+static pid_t fork_template(struct noria_workers *workers)
+{
+	const size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+	char *low = map_stack(guard);
+	pid_t pid;
+
+	if (!low)
+		return noria_refuse(-ENOMEM, "no memory for the executor %s", workers->name);
 	pid = fork();
 	if (pid == 0)
-		noria_template_run(workers);
+		noria_template_run(workers, low + guard);
 	if (pid < 0)
-		return noria_refuse(-errno,
-				    "no process for the executor %s: %s. Remedy: raise RLIMIT_NPROC or pids.max",
-				    workers->name, strerrordesc_np(errno));
+		pid = noria_refuse(-errno, "no process for the executor %s: %s. Remedy: raise RLIMIT_NPROC or pids.max",
+				   workers->name, strerrordesc_np(errno));
+	munmap(low, TEMPLATE_STACK_BYTES + guard);
+	return pid;
+}
+
+static int make_template(struct noria_workers *workers)
+{
+	int r = make_pair(&workers->control, &workers->template_control);
+	pid_t pid = r < 0 ? r : fork_template(workers);
+
+	if (pid < 0)
+		return pid;
 	workers->template_pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (workers->template_pid_fd < 0) {
 		r = noria_refuse(-errno, "no descriptor for the executor %s: %s", workers->name,
@@ -188,7 +214,7 @@ static int limit_memory(struct noria_workers *workers, size_t memory_max)
 		return 0;
 	r = mapped_bytes(&mapped);
 	if (r >= 0)
-		workers->address_space = mapped + memory_max;
+		workers->address_space = mapped + TEMPLATE_STACK_BYTES + memory_max;
 	return r;
 }
 

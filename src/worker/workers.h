@@ -23,7 +23,7 @@
 #include <stdint.h>
 #include <sys/resource.h>
 
-enum { WORKERS_MAX = 256, WORKERS_NAME_MAX = 32 };
+enum { WORKERS_MAX = 256, WORKERS_NAME_MAX = 32, TEMPLATE_STACK_BYTES = 8 << 20 };
 
 /* Of one call, whose number stands above it in the word. */
 enum slot_state { SLOT_IDLE, SLOT_ASKED, SLOT_TAKEN, SLOT_DONE, SLOT_WITHDRAWN, SLOT_KILLED, SLOT_STATE_BITS = 3 };
@@ -84,8 +84,8 @@ struct noria_workers {
 	struct slot slots[];
 };
 
-/* In the child of the fork, on its stack: be the template. */
-_Noreturn void noria_template_run(struct noria_workers *workers);
+/* In the child of the fork: be the template, on a stack of TEMPLATE_STACK_BYTES. */
+_Noreturn void noria_template_run(struct noria_workers *workers, char *stack);
 /* In a child of the template: be the worker of a slot. */
 _Noreturn void noria_worker_run(struct noria_workers *workers, struct slot *slot);
 /* Close all descriptors but 0, 1, 2 and these, which are sorted by this. */

@@ -199,6 +199,44 @@ MEMORY(offloaded_calls, &defaults)
 	return (int)noria_grouped(&group, offload_some(&group));
 }
 
+NORIA_KEY_STATIC(seen_by_call, int);
+
+static void dispose(__attribute__((unused)) int result, __attribute__((unused)) void *arg)
+{
+}
+
+static int call_executor(struct noria_executor *executor)
+{
+	struct noria_call_options options = {.dispose = dispose};
+
+	noria_try(noria_value_set(&seen_by_call, 1));
+	noria_try(noria_executor_call(executor, nothing, NULL));
+	noria_try(noria_compute(nothing, NULL));
+	return noria_executor_call_with(executor, nothing, NULL, &options);
+}
+
+MEMORY(executors, &defaults)
+{
+	struct noria_executor *executor;
+	int r;
+
+	noria_try(noria_executor_open(&executor, "memory", &(struct noria_executor_options){.threads = 2}));
+	r = call_executor(executor);
+	noria_executor_unref(executor);
+	return r;
+}
+
+MEMORY(executors_of_processes, &defaults)
+{
+	struct noria_workers *workers;
+	int r, closed;
+
+	noria_try(noria_workers_open(&workers, "memory", &(struct noria_workers_options){.processes = 1}));
+	r = noria_workers_call(workers, nothing, NULL, 0);
+	closed = noria_workers_close(workers);
+	return r < 0 ? r : closed;
+}
+
 static int receive(int fd)
 {
 	struct noria_recv_stream stream;
