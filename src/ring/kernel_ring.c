@@ -24,15 +24,17 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { UNBOUNDED_WORKERS = 512 };
+enum { UNBOUNDED_WORKERS = 512, FIXED_MAX = 64 };
 
 struct kernel_ring {
 	struct ring ring;
 	struct io_uring uring;
 	unsigned enter_flags;
-	int enter_fd;    /* the ring's descriptor, or its registered index */
-	int wake_fd;     /* eventfd, or -1 where ring messages do the waking */
-	bool wake_armed; /* a poll on wake_fd is submitted */
+	int enter_fd;     /* the ring's descriptor, or its registered index */
+	int wake_fd;      /* eventfd, or -1 where ring messages do the waking */
+	bool wake_armed;  /* a poll on wake_fd is submitted */
+	bool fixed_table; /* there is a table for registered memory */
+	uint64_t fixed;   /* a bit for each index in use */
 };
 
 #if NORIA_TSAN
@@ -113,6 +115,16 @@ static int enter(struct kernel_ring *kernel, unsigned wait, int64_t deadline_ns)
 	default:
 		return r < 0 ? r : 0;
 	}
+}
+
+static void kernel_push(struct ring *ring)
+{
+	struct kernel_ring *kernel = kernel_ring(ring);
+
+	__atomic_store_n(kernel->uring.sq.ktail, ring->sq_tail, __ATOMIC_RELEASE);
+	/* Why the kernel takes none, if so, the next enter tells. */
+	(void)io_uring_enter2((unsigned)kernel->enter_fd, ring_pending(ring), 0,
+			      kernel->enter_flags & IORING_ENTER_REGISTERED_RING, NULL, 0);
 }
 
 /* Valgrind does not know that this call blocks, and holds all other threads meanwhile: look once a millisecond. */
@@ -218,6 +230,45 @@ static int kernel_provide(struct ring *ring, struct io_uring_buf_ring *buffers, 
 	return io_uring_register_buf_ring(&kernel_ring(ring)->uring, &registration, 0);
 }
 
+static int fix(struct kernel_ring *kernel, unsigned index, void *memory, size_t size)
+{
+	struct iovec vector = {.iov_base = memory, .iov_len = size};
+	int r = io_uring_register_buffers_update_tag(&kernel->uring, index, &vector, NULL, 1);
+
+	return r < 0 ? r : 0;
+}
+
+static int kernel_fix(struct ring *ring, void *memory, size_t size)
+{
+	struct kernel_ring *kernel = kernel_ring(ring);
+	int index, r = 0;
+
+	if (!features_has(&ring->features, FEATURE_REGISTERED_BUFFERS))
+		return -EOPNOTSUPP;
+	if (!kernel->fixed_table)
+		r = io_uring_register_buffers_sparse(&kernel->uring, FIXED_MAX);
+	if (r < 0)
+		return r;
+	kernel->fixed_table = true;
+	if (kernel->fixed == UINT64_MAX)
+		return -ENOSPC;
+	index = __builtin_ctzll(~kernel->fixed);
+	r = fix(kernel, (unsigned)index, memory, size);
+	if (r < 0)
+		return r;
+	kernel->fixed |= UINT64_C(1) << index;
+	return index;
+}
+
+static void kernel_unfix(struct ring *ring, unsigned index)
+{
+	struct kernel_ring *kernel = kernel_ring(ring);
+	int r = fix(kernel, index, NULL, 0);
+
+	if (r == 0)
+		kernel->fixed &= ~(UINT64_C(1) << index);
+}
+
 static int kernel_grow(struct ring *ring)
 {
 	struct kernel_ring *kernel = kernel_ring(ring);
@@ -286,9 +337,12 @@ static void kernel_close(struct ring *ring)
 
 static const struct ring_class kernel_class = {
 	.enter = kernel_enter,
+	.push = kernel_push,
 	.attempt = kernel_attempt,
 	.splice_waits = kernel_splice_waits,
 	.provide = kernel_provide,
+	.fix = kernel_fix,
+	.unfix = kernel_unfix,
 	.grow = kernel_grow,
 	.now = kernel_now,
 	.own = kernel_own,

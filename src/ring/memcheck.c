@@ -46,6 +46,7 @@ void noria_memcheck_filled(const struct io_uring_sqe *sqe, int32_t result)
 		return;
 	switch (sqe->opcode) {
 	case IORING_OP_READ:
+	case IORING_OP_READ_FIXED:
 	case IORING_OP_RECV:
 		defined(address, (size_t)result);
 		break;

@@ -27,12 +27,20 @@ struct ring_class {
 	 * or -ENOMEM when the kernel could not take entries now (they stay queued); another negative errno is fatal.
 	 */
 	int (*enter)(struct ring *ring, unsigned wait, int64_t deadline_ns);
+	/* Submit what was reserved, now; wait for nothing, and make nothing visible. What is not taken stays queued. */
+	void (*push)(struct ring *ring);
 	/* Carry out an operation here and now if that cannot block; -EAGAIN when it must be submitted instead. */
 	int64_t (*attempt)(struct ring *ring, const struct io_uring_sqe *sqe);
 	/* Would a splice between these wait inside, whatever its flags say? (From a socket into a pipe, it would.) */
 	bool (*splice_waits)(struct ring *ring, int fd_in, int fd_out);
 	/* Give the kernel a ring of receive buffers (NULL: take it away). Returns 0 or a negative errno. */
 	int (*provide)(struct ring *ring, struct io_uring_buf_ring *buffers, unsigned entries, int group);
+	/*
+	 * Register memory that operations name by the index which is returned. Or: -EOPNOTSUPP; -ENOSPC, no index is
+	 * free; -ENOMEM, RLIMIT_MEMLOCK. An operation under way keeps what it uses.
+	 */
+	int (*fix)(struct ring *ring, void *memory, size_t size);
+	void (*unfix)(struct ring *ring, unsigned index);
 	/* Twice the entries, when none is reserved. Returns 0, -EOPNOTSUPP, or why not. */
 	int (*grow)(struct ring *ring);
 	/* The ring's clock, in nanoseconds. */
