@@ -4,6 +4,7 @@
 #define NORIA_NORIA_H
 
 #include <noria/base.h>
+#include <noria/block.h>
 #include <noria/channel.h>
 #include <noria/directory.h>
 #include <noria/executor.h>

@@ -11,6 +11,7 @@
 #include "op/op.h"
 
 #include "base/message.h"
+#include "op/block.h"
 #include "ring/compat.h"
 #include "scope/failure.h"
 #include "scope/scope.h"
@@ -128,6 +129,7 @@ static int64_t wait_ready(struct task *task, const struct op *op, uint32_t close
 	case IORING_OP_SENDMSG:
 	case IORING_OP_WRITE:
 	case IORING_OP_WRITEV:
+	case IORING_OP_WRITE_FIXED:
 	case IORING_OP_CONNECT:
 		return wait_for(op, sqe->fd, -1, POLLOUT);
 	case IORING_OP_SPLICE:
@@ -224,6 +226,19 @@ static int64_t run_in(struct task *task, struct op *op, const char *name, unsign
 	return run(task, op, flags);
 }
 
+/* The loop has pools of blocks: the operation may be on one. */
+static int64_t run_on_block(struct task *task, struct op *op, const char *name, unsigned flags)
+{
+	struct block *block;
+	int64_t r = noria_block_use(task->loop, &op->submission.sqe, &block);
+
+	if (r >= 0)
+		r = run_in(task, op, name, flags);
+	if (block)
+		noria_block_used(block);
+	return r;
+}
+
 int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
 {
 	struct task *task = noria_current();
@@ -231,7 +246,7 @@ int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
 
 	if (unlikely(!task))
 		return -ENXIO;
-	r = run_in(task, op, name, flags);
+	r = unlikely(task->loop->blocks) ? run_on_block(task, op, name, flags) : run_in(task, op, name, flags);
 	if (unlikely(r < 0))
 		noria_error_arose(task, (int)r);
 	return r;

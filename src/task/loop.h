@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 struct bridge;
+struct noria_blocks;
 struct buffers;
 struct drain;
 struct executors;
@@ -97,7 +98,8 @@ struct loop {
 	/* made on first use by the floors above, freed by noria_run() */
 	struct executors *executors;
 	struct buffers *buffers;
-	struct bridge *bridge; /* by which other threads reach it, as long as it is there */
+	struct noria_blocks *blocks; /* pools of memory for O_DIRECT */
+	struct bridge *bridge;       /* by which other threads reach it, as long as it is there */
 
 	bool reporting;      /* the failure handler runs */
 	uint64_t draws;      /* of selects so far */

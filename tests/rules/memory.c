@@ -287,3 +287,40 @@ MEMORY(a_ring_that_grows, &narrow)
 	r = (int)noria_grouped(&group, crowd(&group, (int[]){in, out}));
 	return r < 0 ? r : 0;
 }
+
+static int list_directory(void)
+{
+	noria_autodirectory struct noria_directory *directory = NULL;
+	struct noria_directory_entry entry;
+
+	noria_try(noria_directory_open(AT_FDCWD, "/proc/self", &directory));
+	return noria_directory_next(directory, &entry) < 0 ? -ENOMEM : 0;
+}
+
+static int walk_some(void)
+{
+	noria_autowalk struct noria_walk *walk = NULL;
+	struct noria_walk_entry entry;
+	int r = 1;
+
+	noria_try(noria_walk_open(AT_FDCWD, "/proc/self/task", NORIA_WALK_STATX, 2, &walk));
+	for (int i = 0; i < 20 && r > 0; i++)
+		r = noria_walk_next(walk, &entry);
+	return r < 0 ? r : 0;
+}
+
+MEMORY(directories, &defaults)
+{
+	noria_try(list_directory());
+	return walk_some();
+}
+
+MEMORY(pools_of_memory, &defaults)
+{
+	struct noria_blocks *blocks;
+	void *block;
+
+	noria_try(noria_blocks_open(3, 4096, 0, &blocks));
+	MUST(noria_block_get(blocks, &block) == 0 && noria_block_put(block) == 0);
+	return noria_blocks_close(blocks);
+}

@@ -463,6 +463,33 @@ UNIT(walk, survives_a_want_of_descriptors)
 	return 0;
 }
 
+/* Cancelled before each step every other time, and by a limit that passes while a thread opens a directory. */
+UNIT(walk, cancelled_anywhere_loses_no_entry)
+{
+	int fd = make_tree(), cancels = 0;
+
+	for (int round = 0; round < 40; round++) {
+		noria_autowalk struct noria_walk *walk = NULL;
+		struct noria_walk_entry entry;
+		int count = 0, r = 1;
+
+		MUST(noria_walk_open(fd, ".", 0, 0, &walk) == 0);
+		while (r != 0) {
+			EXPECT_EQ(noria_within(0, noria_walk_next(walk, &entry)), -ETIMEDOUT);
+			r = noria_within(noria_usec(round % 5 * 15), noria_walk_next(walk, &entry));
+			cancels += r == -ETIMEDOUT;
+			if (r == -ETIMEDOUT)
+				r = noria_walk_next(walk, &entry);
+			EXPECT(r == 0 || (r == 1 && entry.error == 0));
+			count += r == 1;
+		}
+		EXPECT_EQ(count, 7);
+	}
+	EXPECT(cancels > 0);
+	remove_place(fd);
+	return 0;
+}
+
 UNIT(walk, refuses_unknown_flags)
 {
 	struct noria_walk *walk = NULL;

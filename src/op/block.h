@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* What operations and the end of a run know of the pools of blocks. */
+#ifndef NORIA_OP_BLOCK_H
+#define NORIA_OP_BLOCK_H
+
+#include <liburing.h>
+
+struct block;
+struct loop;
+
+/*
+ * An operation with this entry begins. If its memory is a block, that is in use until noria_block_used(), and where the
+ * pool is registered the entry becomes one for registered memory. `ret_block` is set to it, or to NULL. Returns 0; -EFAULT
+ * with noria_message() for a block that was put back.
+ */
+int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block **ret_block);
+void noria_block_used(struct block *block);
+
+/* At the end of the run: those whose blocks never came back. */
+void noria_blocks_free_all(struct loop *loop);
+
+#endif
