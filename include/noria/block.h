@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Blocks: aligned memory for O_DIRECT, a pool of equal pieces that tasks take and put back. The pool is registered with
- * the runtime's ring where that is possible, so that the kernel need not map its pages for each operation: noria_read(),
- * noria_write(), noria_pread() and noria_pwrite() notice by themselves that their memory lies in a block. Where it is
- * not (an older kernel, RLIMIT_MEMLOCK) everything means the same and costs a little more.
+ * the runtime's ring where that is possible, so that the kernel need not map its pages for each operation:
+ * noria_read(), noria_write(), noria_pread() and noria_pwrite() notice by themselves that their memory lies in a block.
+ * Where it is not (an older kernel, RLIMIT_MEMLOCK) everything means the same and costs a little more.
  *
- * A pool watches over its blocks: one that an operation is using cannot be put back, and one that was put back cannot be
- * used by those four calls (nor by noria_recv() and noria_send()). A pool belongs to its runtime. All since 0.2.
+ * A pool watches over its blocks: one that an operation is using cannot be put back, and one that was put back cannot
+ * be used by those four calls (nor by noria_recv() and noria_send()). A pool belongs to its runtime. All since 0.2.
  */
 #ifndef NORIA_BLOCK_H
 #define NORIA_BLOCK_H
@@ -65,8 +65,8 @@ NORIA_PUBLIC void noria_autoblock_(void *block);
 
 /*
  * noria_direct_alignment - what O_DIRECT asks for on an open file: of memory, offsets and sizes.
- * Returns: the number that suits all three; 4096 where the file system does not tell; -EOPNOTSUPP when O_DIRECT does not
- * work there; the errors of statx(2). Checkpoint.
+ * Returns: the number that suits all three; 4096 where the file system does not tell; -EOPNOTSUPP when O_DIRECT does
+ * not work there; the errors of statx(2). Checkpoint.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_direct_alignment(int fd);
 

@@ -10,8 +10,8 @@ struct loop;
 
 /*
  * An operation with this entry begins. If its memory is a block, that is in use until noria_block_used(), and where the
- * pool is registered the entry becomes one for registered memory. `ret_block` is set to it, or to NULL. Returns 0; -EFAULT
- * with noria_message() for a block that was put back.
+ * pool is registered the entry becomes one for registered memory. `ret_block` is set to it, or to NULL. Returns 0;
+ * -EFAULT with noria_message() for a block that was put back.
  */
 int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block **ret_block);
 void noria_block_used(struct block *block);
