@@ -11,6 +11,7 @@
 #include <noria/failure.h>
 #include <noria/file.h>
 #include <noria/group.h>
+#include <noria/name.h>
 #include <noria/net.h>
 #include <noria/offload.h>
 #include <noria/op.h>

@@ -68,7 +68,10 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_writev_all(int fd, struct iovec *vector
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_splice_all(int fd_in, off_t *offset_in, int fd_out, off_t *offset_out,
 						    size_t size, unsigned flags);
 
-/* noria_progress - how many bytes the calling task's last whole transfer moved. Not a checkpoint. */
+/*
+ * noria_progress - how many bytes the calling task's last whole transfer moved; after noria_connect_name() (name.h),
+ * how many addresses it tried. Not a checkpoint.
+ */
 NORIA_PUBLIC size_t noria_progress(void);
 
 NORIA_END_DECLS

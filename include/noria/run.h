@@ -63,7 +63,9 @@ struct noria_config {
 	unsigned executor_queue;      /* its calls that may wait for a thread, up to 1048576; 0: 1024 */
 	unsigned compute_threads;     /* the most threads for noria_compute(), up to 1024; 0: as many as processors */
 	unsigned compute_queue;       /* its calls that may wait for a thread, up to 1048576; 0: 1024 */
-	int64_t executor_spin_ns;     /* spin_ns of both (executor.h); 0: 50,000; NORIA_SPIN_NEVER */
+	unsigned names_threads;       /* the most lookups of names at once (name.h), up to 1024; 0: 64 */
+	unsigned names_queue;         /* further ones that may wait, up to 1048576; 0: 1024 */
+	int64_t executor_spin_ns;     /* spin_ns of the first two (executor.h); 0: 50,000; NORIA_SPIN_NEVER */
 	unsigned receive_buffers;     /* buffers for receive streams, a power of two up to 32768; 0: 64 */
 	unsigned receive_buffer_size; /* bytes of each, up to 1 MiB; 0: 32768 */
 	/*
@@ -76,7 +78,7 @@ struct noria_config {
 	 */
 	void (*on_failure)(const struct noria_failure *failure, const char *text, void *arg);
 	void *on_failure_arg;
-	uint64_t reserved[6]; /* zero */
+	uint64_t reserved[5]; /* zero */
 };
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Making executors and letting go of them: the program's own, and the two that each runtime makes on first use. A
+ * Making executors and letting go of them: the program's own, and the three that each runtime makes on first use. A
  * runtime's end waits until no thread is handing it a result; it does not wait for abandoned calls, whose threads free
  * the executor themselves.
  */
@@ -233,6 +233,15 @@ int noria_executors_compute(struct executors *executors, struct noria_executor *
 		   config->executor_spin_ns, ret_executor);
 }
 
+/* A lookup takes far longer than a wake-up. */
+int noria_executors_names(struct executors *executors, struct noria_executor **ret_executor)
+{
+	const struct noria_config *config = &executors->loop->config;
+
+	return own(&executors->names, "names", config->names_threads, config->names_queue, NORIA_SPIN_NEVER,
+		   ret_executor);
+}
+
 void noria_executors_free(struct loop *loop)
 {
 	struct executors *executors = loop->executors;
@@ -244,6 +253,7 @@ void noria_executors_free(struct loop *loop)
 	noria_timer_clear(loop, &executors->guard);
 	noria_executor_unref(executors->blocking);
 	noria_executor_unref(executors->compute);
+	noria_executor_unref(executors->names);
 	free(executors);
 	loop->executors = NULL;
 }

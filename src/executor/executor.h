@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a runtime has of executors: two of its own, made on first use, and the count of threads that are just handing it
+ * What a runtime has of executors: three of its own, made on first use, and how many threads are just handing it
  * a result. See pool.h for the threads, call.c for a call.
  */
 #ifndef NORIA_EXECUTOR_EXECUTOR_H
@@ -16,8 +16,8 @@ struct noria_executor;
 
 struct executors {
 	struct loop *loop;
-	struct noria_executor *blocking, *compute; /* NULL: not used yet */
-	struct list guarded;                       /* calls, until they return: see pool.h */
+	struct noria_executor *blocking, *compute, *names; /* NULL: not used yet */
+	struct list guarded;                               /* calls, until they return: see pool.h */
 	struct timer guard;
 	atomic_uint posting; /* threads between the first and the last instruction of noria_loop_post() */
 };
@@ -27,6 +27,7 @@ int noria_executors_get(struct loop *loop, struct executors **ret_executors);
 /* The runtime's own, made on first use. Return 0 or -ENOMEM, with noria_message(). */
 int noria_executors_blocking(struct executors *executors, struct noria_executor **ret_executor);
 int noria_executors_compute(struct executors *executors, struct noria_executor **ret_executor);
+int noria_executors_names(struct executors *executors, struct noria_executor **ret_executor);
 /* No task is left: nobody posts any more, and the runtime's own executors go. */
 void noria_executors_free(struct loop *loop);
 

@@ -55,6 +55,8 @@ static void fill_defaults(struct noria_config *config)
 	config->executor_threads = or_default(config->executor_threads, 4);
 	config->executor_queue = or_default(config->executor_queue, 1024);
 	config->compute_queue = or_default(config->compute_queue, 1024);
+	config->names_threads = or_default(config->names_threads, 64);
+	config->names_queue = or_default(config->names_queue, 1024);
 	config->receive_buffers = or_default(config->receive_buffers, 64);
 	config->receive_buffer_size = or_default(config->receive_buffer_size, 32768);
 }
@@ -86,6 +88,10 @@ static int check_config(const struct noria_config *config)
 		return refuse_config("compute_threads", "must be at most 1024");
 	if (config->compute_queue > 1U << 20)
 		return refuse_config("compute_queue", "must be at most 1048576");
+	if (config->names_threads > 1024)
+		return refuse_config("names_threads", "must be at most 1024");
+	if (config->names_queue > 1U << 20)
+		return refuse_config("names_queue", "must be at most 1048576");
 	if (config->executor_spin_ns < NORIA_SPIN_NEVER || config->executor_spin_ns > noria_sec(1))
 		return refuse_config("executor_spin_ns", "must be NORIA_SPIN_NEVER, or from 0 to a second");
 	if (config->receive_buffer_size > 1U << 20)

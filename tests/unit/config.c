@@ -96,6 +96,10 @@ Test(config, executor)
 	REFUSES(compute_queue, UINT32_MAX);
 	REFUSES(executor_spin_ns, -2);
 	REFUSES(executor_spin_ns, noria_sec(1) + 1);
+	REFUSES(names_threads, 1025);
+	REFUSES(names_queue, UINT32_MAX);
+	ACCEPTS(names_threads, 1024);
+	ACCEPTS(names_queue, 1);
 	ACCEPTS(compute_threads, 1024);
 	ACCEPTS(compute_queue, 1);
 	ACCEPTS(executor_spin_ns, NORIA_SPIN_NEVER);
