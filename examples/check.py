@@ -160,7 +160,7 @@ def happy(program):
     assert run(program, str(port), "127.0.0.1", "127.0.0.2")[:2] == (0, ["connected to 127.0.0.2"])
     other.close()
     status, lines, errors = run(program, str(port), "127.0.0.1", "127.0.0.2")
-    assert (status, lines) == (1, []) and errors.count("task try_address #") == 2, errors
+    assert (status, lines) == (1, []) and errors.count("task try_host #") == 2, errors
 
 
 def ports(program):

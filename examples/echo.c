@@ -8,10 +8,8 @@
  */
 #include <noria/noria.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* [serve] */
@@ -36,15 +34,10 @@ static bool is_short(int error)
 
 static int server(void *arg)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct noria_group connections;
-	noria_autoclose int listener = noria_try(noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	noria_autoclose int listener = noria_try(noria_listen_name("127.0.0.1", arg, NULL));
 	int fd;
 
-	address.sin_port = htons((uint16_t)atoi(arg));
-	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-	noria_try(noria_bind(listener, (struct sockaddr *)&address, sizeof address));
-	noria_try(noria_listen(listener, SOMAXCONN));
 	noria_try(noria_group_open(&connections));
 	while ((fd = noria_accept(listener, NULL, NULL)) >= 0 || is_short(fd))
 		if (is_short(fd))

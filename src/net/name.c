@@ -3,9 +3,7 @@
  * Lookups. getaddrinfo() blocks, and cannot be stopped, so it runs on a thread with a copy of its arguments, which
  * belongs to it from then on: a caller that is cancelled leaves it behind, and what it finds is freed there.
  *
- * Why not c-ares: measured with a name server on loopback (tests/bench/names), it took more time of the processor for a
- * name than getaddrinfo() does, lost answers when a thousand were under way on its one socket, waited as long for a
- * server that keeps silent about AAAA, and knows neither nsswitch's modules nor gai.conf.
+ * Why not c-ares: see README.md here.
  */
 #include "net/name.h"
 

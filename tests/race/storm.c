@@ -19,7 +19,7 @@ enum { WORKERS = 48, TICKETS_MAX = 512, OPERATIONS = RACE_SANITIZED ? 60000 : 20
 static const struct storm_subject *const subjects[] = {
 	&storm_bytes,    &storm_calls,    &storm_files,      &storm_scopes,   &storm_locks,
 	&storm_meetings, &storm_items,    &storm_broadcasts, &storm_promises, &storm_groups,
-	&storm_policies, &storm_children, &storm_values,
+	&storm_policies, &storm_children, &storm_values,     &storm_names,
 };
 
 #define for_each_subject(i) for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++)
@@ -178,6 +178,7 @@ static struct noria_config draw_config(enum noria_timeouts timeouts)
 		.ring_entries = 4U << storm_below(5),
 		.receive_buffers = 4U << storm_below(3),
 		.executor_threads = 1 + storm_below(4),
+		.names_threads = 1 + storm_below(4),
 		.executor_queue = storm_below(2) ? 0 : 1 + storm_below(4),
 		.grace_ns = storm_below(3) ? 0 : noria_usec(1 + storm_below(500)),
 		.drain_timeout_ns = NORIA_FOREVER,
