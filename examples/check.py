@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 #
-# Runs one example and checks what it does: check.py copy|echo|fanout|happy|hasher|ports PROGRAM. Exit status 0: it does what it says.
+# Runs one example and checks what it does: check.py copy|echo|fanout|happy|hasher|ports|proxy PROGRAM.
+# Exit status 0: it does what it says.
 
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -175,5 +178,81 @@ def ports(program):
     listener.close()
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def ends(client):
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def refuses(port):
+    """A server that closes its listener: it is found closed before long."""
+    for _ in range(200):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return True
+        time.sleep(0.01)
+    return False
+
+
+def proxy(program):
+    target, target_port = listen("127.0.0.1")
+    port = free_port()
+    with subprocess.Popen([program, str(port), "127.0.0.1", str(target_port)]) as server:
+        try:
+            client, (behind, _) = connect(port, server), target.accept()
+            for near, far in ((client, behind), (behind, client)):  # both ways, more than any buffer holds
+                sent = bytes(range(256)) * 8192
+                sender = threading.Thread(target=near.sendall, args=(sent,))
+                sender.start()
+                assert receive(far, len(sent)) == sent, "what came out is not what went in"
+                sender.join()
+            client.shutdown(socket.SHUT_WR)  # one half ends: the other still carries
+            assert behind.recv(1) == b"", "the end of a half goes on"
+            behind.sendall(b"late answer")
+            assert receive(client, 11) == b"late answer", "a half that is open carries"
+            behind.close()
+            assert client.recv(1) == b"", "and ends by itself"
+
+            client, (behind, _) = connect(port, server), target.accept()
+            behind.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            behind.close()  # a reset
+            assert ends(client), "one that breaks ends both sides"
+
+            slow, (behind_slow, _) = connect(port, server), target.accept()
+            slow.settimeout(0.3)
+            try:
+                while True:  # nobody reads behind: the sender is held up, by no more than buffers
+                    slow.send(bytes(1 << 16))
+            except TimeoutError:
+                pass
+            quick, (behind_quick, _) = connect(port, server), target.accept()
+            quick.sendall(b"question")
+            assert receive(behind_quick, 8) == b"question", "a slow reader holds up nobody else"
+            slow.close()
+            behind_slow.close()
+
+            server.send_signal(signal.SIGTERM)
+            assert refuses(port), "a drain takes no more connections"
+            behind_quick.sendall(b"answer")
+            assert receive(quick, 6) == b"answer", "a drain lets a connection come to its end"
+            quick.close()
+            assert behind_quick.recv(1) == b""
+            behind_quick.close()
+            assert server.wait(10) == 0, f"exit status {server.returncode} after SIGTERM"
+        finally:
+            server.kill()
+    target.close()
+
+
 if __name__ == "__main__":
-    {"copy": copy, "echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports}[sys.argv[1]](sys.argv[2])
+    checks = {"copy": copy, "echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports,
+              "proxy": proxy}
+    checks[sys.argv[1]](sys.argv[2])

@@ -5,7 +5,9 @@
 
 #include <noria/base.h>
 #include <noria/block.h>
+#include <noria/chain.h>
 #include <noria/channel.h>
+#include <noria/direct.h>
 #include <noria/directory.h>
 #include <noria/executor.h>
 #include <noria/failure.h>
@@ -25,5 +27,6 @@
 #include <noria/time.h>
 #include <noria/value.h>
 #include <noria/workers.h>
+#include <noria/writer.h>
 
 #endif

@@ -68,6 +68,7 @@ struct noria_config {
 	int64_t executor_spin_ns;     /* spin_ns of the first two (executor.h); 0: 50,000; NORIA_SPIN_NEVER */
 	unsigned receive_buffers;     /* buffers for receive streams, a power of two up to 32768; 0: 64 */
 	unsigned receive_buffer_size; /* bytes of each, up to 1 MiB; 0: 32768 */
+	unsigned direct_descriptors;  /* direct.h, up to 1048512; 0: 16384, or RLIMIT_NOFILE where that is less */
 	/*
 	 * Hears of every failure that no caller will see, when it happens: of supervised children and losers of a won
 	 * race, in groups that were left early or left open, of the run itself where its code does not tell all; of

@@ -135,8 +135,8 @@ static inline struct noria_case noria_case_child(struct noria_child *child, int 
  * when a child cannot end before the caller: both before any case is tried; -ENXIO outside a task. Checkpoint;
  * runtime's thread.
  *
- * noria_select_try - the same without waiting, also in a cancelled scope: -EAGAIN when none can happen now. Not a
- * checkpoint.
+ * noria_select_try - the same without waiting, also in a cancelled scope: -EAGAIN when none can happen now; -EOPNOTSUPP
+ * when a case is a direct descriptor, which only waiting can ask. Not a checkpoint.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_select(struct noria_case *cases, size_t count);
 NORIA_PUBLIC NORIA_CHECKED int noria_select_try(struct noria_case *cases, size_t count);

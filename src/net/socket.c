@@ -5,7 +5,9 @@
  */
 #include "noria/net.h"
 
+#include "noria/direct.h"
 #include "noria/scope.h"
+#include "op/direct.h"
 #include "op/op.h"
 #include "task/loop.h"
 
@@ -14,6 +16,23 @@
 int noria_socket(int domain, int type, int protocol)
 {
 	return (int)op_call("socket", OP_ATTEMPT, io_uring_prep_socket, domain, type, protocol, 0);
+}
+
+/* io_uring_prep_socket_direct_alloc() has the place first. */
+static void prepare_socket(struct io_uring_sqe *sqe, int domain, int type, int protocol, unsigned index)
+{
+	io_uring_prep_socket_direct(sqe, domain, type, protocol, index, 0);
+}
+
+int noria_socket_direct(int domain, int type, int protocol)
+{
+	struct task *task = noria_current();
+
+	if (!task)
+		return -ENXIO;
+	if (!direct_there(task->loop))
+		return noria_socket(domain, type | SOCK_CLOEXEC, protocol);
+	return op_call_direct(task, "socket", 0, prepare_socket, domain, type & ~SOCK_CLOEXEC, protocol);
 }
 
 int noria_bind(int fd, const struct sockaddr *address, socklen_t length)
@@ -49,21 +68,38 @@ static bool connection_was_gone(int error)
 	return false;
 }
 
-static int accept_one(int fd, struct sockaddr *address, socklen_t *length, int flags)
+static int accept_one(int fd, struct sockaddr *address, socklen_t *length, int flags, bool direct)
 {
 	struct task *task = noria_current();
-	uint32_t closes = task ? *loop_closes(task->loop, fd) : 0;
+	uint32_t closes;
 	int r;
 
+	if (!task)
+		return -ENXIO;
+	closes = *loop_closes(task->loop, fd);
 	do
-		r = (int)op_call("accept", OP_POLLABLE, io_uring_prep_accept, fd, address, length, flags);
+		r = direct ? op_call_direct(task, "accept", OP_POLLABLE, io_uring_prep_accept_direct, fd, address,
+					    length, flags)
+			   : (int)op_call("accept", OP_POLLABLE, io_uring_prep_accept, fd, address, length, flags);
 	while (connection_was_gone(r) && closes == *loop_closes(task->loop, fd));
 	return r;
 }
 
 int noria_accept4(int fd, struct sockaddr *address, socklen_t *length, int flags)
 {
-	return noria_idle(accept_one(fd, address, length, flags));
+	return noria_idle(accept_one(fd, address, length, flags, false));
+}
+
+/* Direct ones know no close-on-exec; the ordinary ones that stand in for them have it. */
+int noria_accept_direct(int fd, struct sockaddr *address, socklen_t *length, int flags)
+{
+	struct task *task = noria_current();
+
+	if (!task)
+		return -ENXIO;
+	if (!direct_there(task->loop))
+		return noria_accept4(fd, address, length, flags | SOCK_CLOEXEC);
+	return noria_idle(accept_one(fd, address, length, flags & ~SOCK_CLOEXEC, true));
 }
 
 int noria_accept(int fd, struct sockaddr *address, socklen_t *length)
@@ -108,4 +144,28 @@ ssize_t noria_sendmsg(int fd, const struct msghdr *message, int flags)
 {
 	return op_call("sendmsg", dontwait(flags) | OP_ATTEMPT | OP_WORKER, io_uring_prep_sendmsg, fd, message,
 		       (unsigned)flags | MSG_NOSIGNAL);
+}
+
+ssize_t noria_sendto(int fd, const void *buffer, size_t size, int flags, const struct sockaddr *address,
+		     socklen_t length)
+{
+	struct iovec vector = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = size};
+	struct msghdr message = {.msg_name = (void *)(uintptr_t)address,
+				 .msg_namelen = address ? length : 0,
+				 .msg_iov = &vector,
+				 .msg_iovlen = 1};
+
+	return noria_sendmsg(fd, &message, flags);
+}
+
+ssize_t noria_recvfrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *address, socklen_t *length)
+{
+	struct iovec vector = {.iov_base = buffer, .iov_len = size};
+	struct msghdr message = {
+		.msg_name = address, .msg_namelen = address ? *length : 0, .msg_iov = &vector, .msg_iovlen = 1};
+	ssize_t r = noria_recvmsg(fd, &message, flags);
+
+	if (r >= 0 && address)
+		*length = message.msg_namelen;
+	return r;
 }

@@ -5,6 +5,7 @@
  */
 #include "noria/op.h"
 
+#include "op/direct.h"
 #include "op/op.h"
 #include "scope/scope.h"
 
@@ -23,6 +24,8 @@ int noria_close(int fd)
 		return -ENXIO;
 	if (fd < 0)
 		return -EBADF;
+	if (fd_is_direct(fd))
+		return noria_direct_close(task, fd);
 	noria_submissions_end_fd(task->loop, fd);
 	++*loop_closes(task->loop, fd);
 	return (int)op_call("close", OP_ATTEMPT | OP_ALWAYS, io_uring_prep_close, fd);

@@ -12,6 +12,7 @@
 
 #include "base/message.h"
 #include "op/block.h"
+#include "op/direct.h"
 #include "ring/compat.h"
 #include "scope/failure.h"
 #include "scope/scope.h"
@@ -45,8 +46,11 @@ static void completed(struct submission *submission, int32_t result, uint32_t fl
 {
 	struct op *op = container_of(submission, struct op, submission);
 
-	(void)flags;
-	op->result = result;
+	/* The result of a send that does not copy came before; this says that the buffer is the caller's again. */
+	if (unlikely(flags & IORING_CQE_F_NOTIF))
+		op->copied = (uint32_t)result & IORING_NOTIF_USAGE_ZC_COPIED;
+	else
+		op->result = result;
 	if (last)
 		noria_wait_complete(&op->wait);
 }
@@ -127,6 +131,8 @@ static int64_t wait_ready(struct task *task, const struct op *op, uint32_t close
 	switch (sqe->opcode) {
 	case IORING_OP_SEND:
 	case IORING_OP_SENDMSG:
+	case IORING_OP_SEND_ZC:
+	case IORING_OP_SENDMSG_ZC:
 	case IORING_OP_WRITE:
 	case IORING_OP_WRITEV:
 	case IORING_OP_WRITE_FIXED:
@@ -214,7 +220,11 @@ static int64_t run_in(struct task *task, struct op *op, const char *name, unsign
 		if (r < 0)
 			return r;
 	}
-	if ((flags & OP_ATTEMPT) && !fd_is_direct(op->submission.sqe.fd)) {
+	if (unlikely(fd_is_direct(op->submission.sqe.fd))) {
+		r = noria_direct_refuse(loop, &op->submission.sqe, name);
+		if (r < 0)
+			return task_answer(task, (int)r);
+	} else if (flags & OP_ATTEMPT) {
 		r = loop->ring->class->attempt(loop->ring, &op->submission.sqe);
 		if (r != -EAGAIN || (flags & OP_DONTWAIT)) {
 			task_spend(task);
@@ -236,6 +246,30 @@ static int64_t run_on_block(struct task *task, struct op *op, const char *name, 
 		r = run_in(task, op, name, flags);
 	if (block)
 		noria_block_used(block);
+	return r;
+}
+
+int noria_op_door(void)
+{
+	struct task *task = noria_current();
+	int r;
+
+	if (unlikely(!task))
+		return -ENXIO;
+	r = scope_door(task);
+	if (unlikely(r < 0))
+		noria_error_arose(task, r);
+	return r;
+}
+
+int noria_op_made(int result)
+{
+	struct task *task = noria_loop->current;
+	int r = result < 0 ? -errno : result;
+
+	task_spend(task);
+	if (unlikely(r < 0))
+		noria_error_arose(task, r);
 	return r;
 }
 

@@ -31,6 +31,7 @@ struct op {
 	struct wait wait;
 	int64_t result;
 	const char *name;
+	bool copied;   /* a send without copying copied after all */
 	int second_fd; /* of a splice; -1: none */
 };
 
@@ -39,6 +40,13 @@ struct op {
  * scope was cancelled, -ENXIO outside a runtime.
  */
 int64_t noria_op_run(struct op *op, const char *name, unsigned flags);
+
+/*
+ * For a call that never blocks and is made by its system call, not by an entry: the checkpoint before it, 0 or a
+ * negative errno; and what it came to, from what it returned and errno.
+ */
+int noria_op_door(void);
+int noria_op_made(int result);
 
 /* An entry's length has 32 bits; the kernel itself moves at most this much in one call. */
 static inline unsigned op_length(size_t size)

@@ -269,6 +269,19 @@ static void kernel_unfix(struct ring *ring, unsigned index)
 		kernel->fixed &= ~(UINT64_C(1) << index);
 }
 
+static int kernel_direct(struct ring *ring, unsigned places, unsigned chosen)
+{
+	struct io_uring *uring = &kernel_ring(ring)->uring;
+	int r;
+
+	if (places == 0)
+		return io_uring_unregister_files(uring);
+	r = io_uring_register_files_sparse(uring, places);
+	if (r >= 0)
+		r = io_uring_register_file_alloc_range(uring, 0, chosen);
+	return r < 0 ? r : 0;
+}
+
 static int kernel_grow(struct ring *ring)
 {
 	struct kernel_ring *kernel = kernel_ring(ring);
@@ -343,6 +356,7 @@ static const struct ring_class kernel_class = {
 	.provide = kernel_provide,
 	.fix = kernel_fix,
 	.unfix = kernel_unfix,
+	.direct = kernel_direct,
 	.grow = kernel_grow,
 	.now = kernel_now,
 	.own = kernel_own,

@@ -31,7 +31,7 @@ struct ring_class {
 	void (*push)(struct ring *ring);
 	/* Carry out an operation here and now if that cannot block; -EAGAIN when it must be submitted instead. */
 	int64_t (*attempt)(struct ring *ring, const struct io_uring_sqe *sqe);
-	/* Would a splice between these wait inside, whatever its flags say? (From a socket into a pipe, it would.) */
+	/* Might a splice between these wait inside, whatever its flags say? (From a socket into a pipe, it would.) */
 	bool (*splice_waits)(struct ring *ring, int fd_in, int fd_out);
 	/* Give the kernel a ring of receive buffers (NULL: take it away). Returns 0 or a negative errno. */
 	int (*provide)(struct ring *ring, struct io_uring_buf_ring *buffers, unsigned entries, int group);
@@ -41,6 +41,11 @@ struct ring_class {
 	 */
 	int (*fix)(struct ring *ring, void *memory, size_t size);
 	void (*unfix)(struct ring *ring, unsigned index);
+	/*
+	 * Make the table of direct descriptors, of `places`; the kernel chooses among the first `chosen` of them. 0
+	 * places: close them all and take the table away. Returns 0 or a negative errno.
+	 */
+	int (*direct)(struct ring *ring, unsigned places, unsigned chosen);
 	/* Twice the entries, when none is reserved. Returns 0, -EOPNOTSUPP, or why not. */
 	int (*grow)(struct ring *ring);
 	/* The ring's clock, in nanoseconds. */

@@ -9,6 +9,7 @@
 #include "executor/executor.h"
 #include "op/block.h"
 #include "op/buffers.h"
+#include "op/direct.h"
 #include "runtime/deadlock.h"
 #include "runtime/drain.h"
 #include "runtime/overflow.h"
@@ -96,6 +97,8 @@ static int check_config(const struct noria_config *config)
 		return refuse_config("executor_spin_ns", "must be NORIA_SPIN_NEVER, or from 0 to a second");
 	if (config->receive_buffer_size > 1U << 20)
 		return refuse_config("receive_buffer_size", "must be at most 1 MiB");
+	if (config->direct_descriptors > DIRECT_MAX)
+		return refuse_config("direct_descriptors", "must be at most 1048512");
 	if (config->receive_buffers > 32768 || (config->receive_buffers & (config->receive_buffers - 1)))
 		return refuse_config("receive_buffers", "must be a power of two up to 32768");
 	for (size_t i = 0; i < sizeof config->reserved / sizeof config->reserved[0]; i++)
@@ -118,6 +121,7 @@ static void root_ended(struct task *task)
 	struct run *run = container_of(task->loop, struct run, loop);
 
 	noria_close_leftovers(task);
+	noria_direct_report(task);
 	run->result = noria_drain_verdict(&run->drain, task->result);
 	report_end(task, run->result);
 	noria_values_drop(task);
@@ -202,6 +206,7 @@ int noria_run_at(const struct noria_config *config, noria_task_fn *fn, void *arg
 	noria_executors_free(&run.loop);
 	noria_buffers_free(&run.loop);
 	noria_blocks_free_all(&run.loop);
+	noria_direct_free(&run.loop);
 	noria_loop_close(&run.loop);
 	return r;
 }

@@ -4,6 +4,7 @@
  * is the kernel's until its terminal completion, so it holds the select. That it turns out ready too late does no harm:
  * polling takes nothing.
  */
+#include "base/message.h"
 #include "noria/op.h"
 #include "ring/ring.h"
 #include "scope/child.h"
@@ -60,14 +61,23 @@ static void prepare(const struct arm *arm, struct io_uring_sqe *sqe)
 	io_uring_prep_poll_add(sqe, arm_fd(arm), (unsigned)((uint64_t)arm->number >> 32));
 }
 
+static int refuse_try_fd(const struct arm *arm)
+{
+	if (!fd_is_direct(arm_fd(arm)))
+		return 0;
+	return noria_refuse(-EOPNOTSUPP,
+			    "a select that does not wait cannot ask a direct descriptor: only the ring can. "
+			    "Remedy: noria_select() with a case of noria_case_until()");
+}
+
 static bool attempt_fd(struct arm *arm, bool thorough)
 {
 	struct ring *ring = noria_loop->ring;
 	struct io_uring_sqe sqe;
 	int64_t r;
 
-	if (!thorough)
-		return false;
+	if (!thorough || fd_is_direct(arm_fd(arm)))
+		return false; /* a direct one only the ring can ask */
 	prepare(arm, &sqe);
 	r = ring->class->attempt(ring, &sqe);
 	arm->result = (int)r;
@@ -104,6 +114,7 @@ static void describe_fd(const struct arm *arm, char *text, size_t size)
 }
 
 const struct arm_class noria_arm_fd = {
+	.refuse_try = refuse_try_fd,
 	.attempt = attempt_fd,
 	.enlist = enlist_fd,
 	.delist = delist_fd,

@@ -168,6 +168,18 @@ static int refuse(struct noria_case *cases, size_t count)
 	return 0;
 }
 
+static int refuse_try(struct noria_case *cases, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct arm *arm = arm_of(&cases[i]);
+		int r = classes[arm->kind]->refuse_try ? classes[arm->kind]->refuse_try(arm) : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* The next of a fixed sequence (splitmix64), below `n`, so that no rhythm of calls favours a case. */
 static size_t draw(struct loop *loop, size_t n)
 {
@@ -244,5 +256,7 @@ int noria_select_try(struct noria_case *cases, size_t count)
 	if (!task)
 		return -ENXIO;
 	r = refuse(cases, count);
+	if (r >= 0)
+		r = refuse_try(cases, count);
 	return r < 0 ? r : attempt(task->loop, cases, count, true);
 }

@@ -34,6 +34,8 @@ struct arm {
 struct arm_class {
 	/* 0, or a negative errno for misuse. Asked of all before any is tried. NULL: there is none. */
 	int (*refuse)(const struct arm *arm);
+	/* The same for a select that does not wait. NULL: it can be tried like any other. */
+	int (*refuse_try)(const struct arm *arm);
 	/*
 	 * Let it happen now if that needs no waiting: then true, with arm->result set. Unless `thorough`, a kind that
 	 * would need a system call to know answers false.

@@ -25,6 +25,7 @@
 struct bridge;
 struct noria_blocks;
 struct buffers;
+struct direct;
 struct drain;
 struct executors;
 struct ring;
@@ -99,6 +100,7 @@ struct loop {
 	struct executors *executors;
 	struct buffers *buffers;
 	struct noria_blocks *blocks; /* pools of memory for O_DIRECT */
+	struct direct *direct;       /* the table of direct descriptors */
 	struct bridge *bridge;       /* by which other threads reach it, as long as it is there */
 
 	bool reporting;      /* the failure handler runs */

@@ -58,9 +58,17 @@ struct closing {
 	unsigned left;
 };
 
+/* The entry of a socket that is to be made has its domain in the descriptor's place, that of a pipe nothing. */
+static int fd_of(const struct submission *submission)
+{
+	bool none = submission->sqe.opcode == IORING_OP_SOCKET || submission->sqe.opcode == RING_OP_PIPE;
+
+	return none ? -1 : submission->sqe.fd;
+}
+
 static bool uses_fd(const struct submission *submission, int fd)
 {
-	return submission->sqe.fd == fd || submission->second_fd == fd;
+	return fd_of(submission) == fd || submission->second_fd == fd;
 }
 
 static bool is_closing(struct loop *loop, int fd, int second_fd)
@@ -80,6 +88,7 @@ void noria_submission_init(struct submission *submission, int second_fd,
 	list_init(&submission->node);
 	list_init(&submission->cancel);
 	list_init(&submission->pair);
+	submission->head = submission->link = NULL;
 	submission->complete = complete;
 	submission->state = SUBMISSION_IDLE;
 	submission->second_fd = second_fd;
@@ -90,7 +99,13 @@ void noria_submission_init(struct submission *submission, int second_fd,
 
 static bool room(struct loop *loop, const struct submission *submission)
 {
-	return ring_room(loop->ring, submission->limited ? 2 : 1);
+	unsigned entries = submission->limited ? 2 : 1;
+
+	while (unlikely(submission->link)) {
+		submission = submission->link;
+		entries++;
+	}
+	return ring_room(loop->ring, entries);
 }
 
 static unsigned skip_flag(struct loop *loop)
@@ -125,18 +140,27 @@ static bool is_for_device(const struct io_uring_sqe *sqe)
 	}
 }
 
-/* There is room. */
-static void place(struct loop *loop, struct submission *submission)
+/* Direct descriptors have numbers of their own above the boundary; below it they are places in a table, and a flag. */
+static void address_direct(struct io_uring_sqe *sqe)
+{
+	if (sqe->opcode == IORING_OP_CLOSE) {
+		sqe->file_index = fd_direct_index(sqe->fd) + 1;
+		sqe->fd = 0;
+	} else {
+		sqe->fd = (int)fd_direct_index(sqe->fd);
+		sqe->flags |= IOSQE_FIXED_FILE;
+	}
+}
+
+static void place_one(struct loop *loop, struct submission *submission)
 {
 	struct io_uring_sqe *sqe = ring_reserve(loop->ring);
 
 	move(submission, SUBMISSION_FLYING);
 	*sqe = submission->sqe;
 	sqe->user_data = submission->token;
-	if (fd_is_direct(sqe->fd)) {
-		sqe->fd = (int)fd_direct_index(sqe->fd);
-		sqe->flags |= IOSQE_FIXED_FILE;
-	}
+	if (fd_is_direct(sqe->fd))
+		address_direct(sqe);
 	if (submission->limited) {
 		struct io_uring_sqe *limit = ring_reserve(loop->ring);
 
@@ -151,15 +175,65 @@ static void place(struct loop *loop, struct submission *submission)
 		place_input(sqe);
 	}
 	loop->in_flight++;
+}
+
+/* There is room. */
+static void place(struct loop *loop, struct submission *submission)
+{
+	place_one(loop, submission);
+	while (unlikely(submission->link)) {
+		submission = submission->link;
+		place_one(loop, submission);
+	}
 	if (is_for_device(&submission->sqe) && ring_pending(loop->ring) >= DEVICE_BATCH)
-		loop->ring->class->push(loop->ring);
+		loop->ring->class->push(loop->ring); /* never within a chain */
+}
+
+static bool is_refused(struct loop *loop, const struct submission *submission)
+{
+	return is_closing(loop, fd_of(submission), submission->second_fd);
+}
+
+/* A step of a chain must not reach the number's next owner: none is begun. */
+static void refuse_chain(struct loop *loop, struct submission *submission)
+{
+	struct submission *next;
+
+	for (; submission; submission = next) {
+		next = submission->link; /* with the last completion the storage may go */
+		submission->complete(submission, is_refused(loop, submission) ? -EBADF : -ECANCELED, 0, true);
+	}
+}
+
+static void submit_chain(struct loop *loop, struct submission *submission)
+{
+	bool refused = false;
+
+	for (struct submission *step = submission; step; step = step->link) {
+		step->token = new_token(loop, step);
+		step->cancel_asked = false;
+		refused = refused || is_refused(loop, step);
+	}
+	if (refused) {
+		refuse_chain(loop, submission);
+	} else if (list_empty(&loop->backlog) && room(loop, submission)) {
+		place(loop, submission);
+	} else {
+		for (struct submission *step = submission; step; step = step->link)
+			move(step, SUBMISSION_BACKLOG);
+		list_push_back(&loop->backlog, &submission->node);
+	}
 }
 
 void noria_submit(struct loop *loop, struct submission *submission)
 {
+	if (unlikely(submission->link)) {
+		submit_chain(loop, submission);
+		return;
+	}
 	submission->token = new_token(loop, submission);
 	submission->cancel_asked = false;
-	if (unlikely(!list_empty(&loop->closings) && is_closing(loop, submission->sqe.fd, submission->second_fd))) {
+	if (unlikely(!list_empty(&loop->closings) && is_refused(loop, submission))) {
 		submission->complete(submission, -EBADF, 0, true); /* it must not reach the number's next owner */
 	} else if (likely(list_empty(&loop->backlog) && room(loop, submission))) {
 		place(loop, submission);
@@ -214,7 +288,7 @@ static void complete(struct submission *submission, int32_t result, uint32_t fla
 	submission->complete(submission, result, flags, last);
 }
 
-void noria_submission_cancel(struct loop *loop, struct submission *submission)
+static void cancel_one(struct loop *loop, struct submission *submission)
 {
 	if (submission->state == SUBMISSION_IDLE || submission->cancel_asked)
 		return;
@@ -225,9 +299,22 @@ void noria_submission_cancel(struct loop *loop, struct submission *submission)
 		list_push_back(&loop->cancels, &submission->cancel);
 }
 
+void noria_submission_cancel(struct loop *loop, struct submission *submission)
+{
+	struct submission *step = submission->head, *next;
+
+	if (likely(!step))
+		cancel_one(loop, submission);
+	for (; unlikely(step); step = next) {
+		next = step->link; /* with the last completion the storage may go */
+		cancel_one(loop, step);
+	}
+}
+
 static void end_one(struct loop *loop, struct submission *submission, int fd, struct closing *closing)
 {
-	if (uses_fd(submission, fd) && join_closing(submission->closing, closing))
+	if (uses_fd(submission, fd) && submission->state != SUBMISSION_IDLE &&
+	    join_closing(submission->closing, closing))
 		noria_submission_cancel(loop, submission);
 }
 
@@ -236,8 +323,13 @@ static void end_in_list(struct loop *loop, struct list *head, int fd, struct clo
 	struct list *node, *next;
 
 	for (node = head->next; node != head; node = next) {
+		struct submission *submission = list_entry(node, struct submission, node);
+
 		next = node->next;
-		end_one(loop, list_entry(node, struct submission, node), fd, closing);
+		end_one(loop, submission, fd, closing);
+		/* In the backlog a chain stands by its first step. */
+		while (head == &loop->backlog && (submission = submission->link))
+			end_one(loop, submission, fd, closing);
 	}
 }
 

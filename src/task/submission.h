@@ -2,7 +2,8 @@
 /*
  * Submissions: one entry of the ring from the moment a task wants it until its terminal completion. It owns the entry's
  * content, so a full queue only delays it: what finds no room stands in the loop's backlog. A pair (an operation and
- * its linked timeout) is placed together or not at all.
+ * its linked timeout) is placed together or not at all, and so is a chain of them; a cancel of one is a cancel of its
+ * whole chain.
  *
  * Each activation has a word of its own (address and generation) as user_data. A cancel aims at that word, so it can
  * never hit a later operation at the same address.
@@ -35,6 +36,8 @@ enum submission_state {
 
 struct submission {
 	struct io_uring_sqe sqe; /* filled by the operation; user_data is ours */
+	struct submission *head; /* of a chain: its first; NULL: it is no part of one */
+	struct submission *link; /* of a chain: the next, NULL for the last. All are placed together, or none is */
 	struct list node;        /* in the backlog, or among those in flight on its descriptor */
 	struct list pair;        /* in loop->pairs, while it flies and has a second descriptor */
 	struct list cancel;      /* in loop->cancels, then in loop->asked */
@@ -51,7 +54,7 @@ struct submission {
 
 void noria_submission_init(struct submission *submission, int second_fd,
 			   void (*complete)(struct submission *, int32_t, uint32_t, bool));
-/* Submit, or submit again after the terminal completion. */
+/* Submit, or submit again after the terminal completion. A chain by its first. */
 void noria_submit(struct loop *loop, struct submission *submission);
 /*
  * Ask the kernel to end it; later calls for the same activation do nothing. Its terminal completion says what happened,

@@ -266,12 +266,36 @@ void noria_wait_init(struct wait *wait, const struct wait_class *class)
 	*wait = (struct wait){.class = class, .task = noria_loop->current};
 }
 
+void noria_task_uncork(struct task *task, struct cork *cork)
+{
+	struct cork **link = &task->corks;
+
+	while (*link != cork)
+		link = &(*link)->next;
+	*link = cork->next;
+	cork->in = false;
+}
+
+static void pull_corks(struct task *task)
+{
+	struct cork *cork = task->corks, *next;
+
+	task->corks = NULL;
+	for (; cork; cork = next) {
+		next = cork->next;
+		cork->in = false;
+		cork->leave(cork);
+	}
+}
+
 void noria_wait_park(struct wait *wait)
 {
 	struct task *task = wait->task;
 	bool external = wait->class->external;
 
 	invariant(task->state == TASK_RUNNING);
+	if (!wait->done && unlikely(task->corks))
+		pull_corks(task);
 	if (wait->done)
 		return;
 	task->wait = wait;

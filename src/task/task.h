@@ -42,6 +42,13 @@ struct leftover {
 	const struct noria_site *site;
 };
 
+/* What a task has held back, to leave when it parks: see task_cork(). */
+struct cork {
+	struct cork *next;
+	bool in;                          /* in task->corks */
+	void (*leave)(struct cork *cork); /* must not park; may hold it back again */
+};
+
 struct task {
 	struct context context;
 	struct fifo_node ready; /* link in the run queue */
@@ -63,7 +70,9 @@ struct task {
 	size_t progress;      /* bytes moved by its last whole transfer */
 	int result;
 	enum task_state state;
+	struct cork *corks;
 	bool has_run;
+	bool copied;           /* its last zero-copy send copied all the same */
 	struct values *values; /* its context values, NULL: none; floor 3's */
 };
 
@@ -98,6 +107,16 @@ void noria_task_yield(struct task *task);
 int noria_task_answer_later(struct task *task, int r);
 /* The running task stops until noria_task_start(). */
 void noria_task_park(struct task *task);
+/* Until the running task parks, or takes it out. */
+static inline void task_cork(struct task *task, struct cork *cork)
+{
+	cork->next = task->corks;
+	cork->in = true;
+	task->corks = cork;
+}
+
+void noria_task_uncork(struct task *task, struct cork *cork);
+
 /* Called on the hub: where a task is that does not run. Fills up to `max` return addresses, returns how many. */
 int noria_task_backtrace(struct task *task, void **frames, int max);
 

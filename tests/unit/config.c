@@ -82,8 +82,10 @@ Test(config, receive_buffers)
 	REFUSES(receive_buffers, 3);
 	REFUSES(receive_buffers, 65536);
 	REFUSES(receive_buffer_size, UINT32_MAX);
+	REFUSES(direct_descriptors, (1 << 20) - 63);
 	ACCEPTS(receive_buffers, 1);
 	ACCEPTS(receive_buffer_size, 1);
+	ACCEPTS(direct_descriptors, (1 << 20) - 64);
 }
 
 Test(config, executor)

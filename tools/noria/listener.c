@@ -100,7 +100,9 @@ int listener_accept(struct listener *listener, struct sockaddr_storage *peer, so
 {
 	for (;;) {
 		*ret_size = sizeof *peer;
-		int fd = noria_accept4(listener->fd, (struct sockaddr *)peer, ret_size, SOCK_CLOEXEC);
+		int fd = listener->direct
+				 ? noria_accept_direct(listener->fd, (struct sockaddr *)peer, ret_size, 0)
+				 : noria_accept4(listener->fd, (struct sockaddr *)peer, ret_size, SOCK_CLOEXEC);
 		if (fd >= 0 || fd == -ECANCELED || fd == -EBADF || fd == -EINVAL || fd == -ENOTSOCK)
 			return fd;
 		complain(listener, fd);

@@ -9,6 +9,7 @@
 struct listener {
 	const char *command; /* for messages */
 	int fd;
+	bool direct;           /* what is accepted is a direct descriptor */
 	int64_t complained_ns; /* when an error was last reported */
 	unsigned failures;     /* errors since */
 	char name[80];         /* "127.0.0.1:8080", with the port that it really got */
