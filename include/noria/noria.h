@@ -17,6 +17,7 @@
 #include <noria/net.h>
 #include <noria/offload.h>
 #include <noria/op.h>
+#include <noria/process.h>
 #include <noria/promise.h>
 #include <noria/run.h>
 #include <noria/scope.h>

@@ -5,6 +5,7 @@
 #include "base/memcheck.h"
 
 #include <linux/stat.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -58,6 +59,9 @@ void noria_memcheck_filled(const struct io_uring_sqe *sqe, int32_t result)
 		break;
 	case IORING_OP_STATX:
 		defined((const void *)(uintptr_t)sqe->addr2, sizeof(struct statx));
+		break;
+	case IORING_OP_WAITID:
+		defined((const void *)(uintptr_t)sqe->addr2, sizeof(siginfo_t));
 		break;
 	case IORING_OP_ACCEPT:
 		address_filled(address, (const socklen_t *)(uintptr_t)sqe->addr2);

@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/wait.h>
 
 /*
  * Entries for a device do not wait for the end of the turn: it works on the first of them while the tasks prepare the
@@ -58,12 +59,25 @@ struct closing {
 	unsigned left;
 };
 
-/* The entry of a socket that is to be made has its domain in the descriptor's place, that of a pipe nothing. */
+/*
+ * What an entry has in the place of its descriptor is at times another number: a process, the flags of a futex, the
+ * domain of a socket that is to be made; of a pipe it has nothing there.
+ */
 static int fd_of(const struct submission *submission)
 {
-	bool none = submission->sqe.opcode == IORING_OP_SOCKET || submission->sqe.opcode == RING_OP_PIPE;
+	const struct io_uring_sqe *sqe = &submission->sqe;
 
-	return none ? -1 : submission->sqe.fd;
+	switch (sqe->opcode) {
+	case IORING_OP_WAITID:
+		return sqe->len == P_PIDFD ? sqe->fd : -1;
+	case IORING_OP_FUTEX_WAIT:
+	case IORING_OP_FUTEX_WAITV:
+	case IORING_OP_SOCKET:
+	case RING_OP_PIPE:
+		return -1;
+	default:
+		return sqe->fd;
+	}
 }
 
 static bool uses_fd(const struct submission *submission, int fd)
