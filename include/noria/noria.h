@@ -12,6 +12,7 @@
 #include <noria/executor.h>
 #include <noria/failure.h>
 #include <noria/file.h>
+#include <noria/futex.h>
 #include <noria/group.h>
 #include <noria/name.h>
 #include <noria/net.h>
@@ -22,6 +23,7 @@
 #include <noria/run.h>
 #include <noria/scope.h>
 #include <noria/select.h>
+#include <noria/signal.h>
 #include <noria/stream.h>
 #include <noria/sync.h>
 #include <noria/task.h>
