@@ -3,6 +3,7 @@
 #
 # Runs one example and checks what it does: check.py copy|echo|fanout|happy|hasher|ports|proxy PROGRAM.
 # Exit status 0: it does what it says.
+# Runs one example and checks what it does: check.py EXAMPLE PROGRAM. Exit status 0: it does what it says.
 
 import os
 import signal
@@ -256,3 +257,23 @@ if __name__ == "__main__":
     checks = {"copy": copy, "echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports,
               "proxy": proxy}
     checks[sys.argv[1]](sys.argv[2])
+def supervise(program):
+    status, lines, errors = run(program, "-r", "1", "exit 0", "exit 3", "kill -KILL $$")
+    assert status == 1 and errors.count(": given up") == 2, (status, errors)
+    wanted = ["exit 0: exit status 0"] + 2 * ["exit 3: exit status 3"] + 2 * ["kill -KILL $$: killed by signal 9"]
+    assert sorted(lines) == sorted(wanted), lines
+    # What it runs ends with it, also what that has started, and what does not want to.
+    commands = ["sleep 1000 & echo up; wait", "trap '' TERM; echo up; while :; do sleep 1; done"]
+    with subprocess.Popen([program, *commands], stdout=subprocess.PIPE, text=True) as supervisor:
+        try:
+            assert [supervisor.stdout.readline() for _ in commands] == ["up\n", "up\n"]
+            supervisor.send_signal(signal.SIGTERM)
+            assert supervisor.stdout.read() == "", "the end of the pipe says that nobody is left"
+            assert supervisor.wait(10) == 0, f"exit status {supervisor.returncode} after SIGTERM"
+        finally:
+            supervisor.kill()
+
+
+if __name__ == "__main__":
+    examples = {"echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports, "supervise": supervise}
+    examples[sys.argv[1]](sys.argv[2])

@@ -322,13 +322,30 @@ UNIT(process, close_in_a_cancelled_scope)
 	noria_process_close(&watched.process);
 	EXPECT_EQ(noria_scope_close(&scope, 0), 0);
 	EXPECT(no_child_is_left());
-	open_ready(&watched, "trap 'exit 9' TERM; echo; while :; do sleep 0.01; done",
-		   (struct noria_process_options){0});
+	return 0;
+}
+
+/* What it does when it is asked to end it has the time for. */
+UNIT(process, close_in_a_cancelled_scope_has_its_grace)
+{
+	struct noria_process_descriptor fd = {-1, 3};
+	const struct noria_process_options options = {.fds = &fd, .fds_count = 1};
+	struct noria_scope scope;
+	struct watched watched;
+	char text[8] = "";
+	int ends[2];
+
+	MUST(pipe2(ends, O_CLOEXEC) == 0);
+	fd.fd = ends[1];
+	open_ready(&watched, "trap 'sleep 0.05; echo bye >&3; exit' TERM; echo; while :; do sleep 0.01; done", options);
+	MUST(close(ends[1]) == 0);
 	MUST(noria_scope_open(&scope, NORIA_FOREVER, 0) == 0);
 	noria_scope_cancel(&scope);
 	noria_process_close(&watched.process);
 	EXPECT_EQ(noria_scope_close(&scope, 0), 0);
 	EXPECT(no_child_is_left());
+	EXPECT_EQ(read(ends[0], text, 4), 4);
+	MUST(close(ends[0]) == 0);
 	return 0;
 }
 
