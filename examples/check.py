@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 #
-# Runs one example and checks what it does: check.py copy|echo|fanout|happy|hasher|ports|proxy PROGRAM.
+# Runs one example and checks what it does: check.py copy|echo|fanout|happy|hasher|ports|proxy|supervise PROGRAM.
 # Exit status 0: it does what it says.
-# Runs one example and checks what it does: check.py EXAMPLE PROGRAM. Exit status 0: it does what it says.
 
 import os
 import signal
@@ -253,10 +252,6 @@ def proxy(program):
     target.close()
 
 
-if __name__ == "__main__":
-    checks = {"copy": copy, "echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports,
-              "proxy": proxy}
-    checks[sys.argv[1]](sys.argv[2])
 def supervise(program):
     status, lines, errors = run(program, "-r", "1", "exit 0", "exit 3", "kill -KILL $$")
     assert status == 1 and errors.count(": given up") == 2, (status, errors)
@@ -275,5 +270,6 @@ def supervise(program):
 
 
 if __name__ == "__main__":
-    examples = {"echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports, "supervise": supervise}
-    examples[sys.argv[1]](sys.argv[2])
+    checks = {"copy": copy, "echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports,
+              "proxy": proxy, "supervise": supervise}
+    checks[sys.argv[1]](sys.argv[2])
