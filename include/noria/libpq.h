@@ -38,8 +38,8 @@ NORIA_BEGIN_DECLS
  * them block (names, certificates) or want a large stack (TLS); between the steps the task waits for the socket.
  * @ret_conn: set to the connection, which PQfinish() frees
  * Returns: 0; -ECONNREFUSED: there is no server, or none that speaks; -EACCES: the server turned us down (a password,
- * no such database, too many clients); -EINVAL for a bad `conninfo`; -ENOMEM; -ECANCELED. Checkpoint; a step that has
- * begun is waited for. Since 0.2.
+ * no such database, too many clients); -EINVAL for a bad `conninfo`; -ENOMEM; -ECANCELED: a step
+ * that has begun is left to its thread. Checkpoint. Since 0.2.
  *
  * noria_pq_reset - connect again with the same parameters, as PQreset().
  * Returns: as above. The connection stays the caller's in any case. Checkpoint. Since 0.2.

@@ -20,7 +20,9 @@
  * the peer included; -ECONNRESET: the peer is gone without a close_notify; the errors of noria_recv() and noria_send().
  * The first three have OpenSSL's words as their message (noria_last_failure()). After any of them the connection is of
  * no use. -EBADF: noria_ssl_set_fd() has not been called. -ENXIO outside a runtime. All functions belong to the
- * runtime's thread. Kernel TLS is not used. Since 0.2.
+ * runtime's thread. Since 0.2.
+ *
+ * Kernel TLS: see noria_ssl_ktls().
  */
 #ifndef NORIA_OPENSSL_H
 #define NORIA_OPENSSL_H
@@ -69,6 +71,24 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_ssl_write_all(SSL *ssl, const void *buf
  * for cancels from outside. Since 0.2.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_ssl_shutdown(SSL *ssl, int64_t limit_ns);
+
+/* What the kernel does of a connection's TLS. */
+enum noria_ssl_ktls_flags {
+	NORIA_SSL_KTLS_SEND = 1 << 0, /* it encrypts */
+	NORIA_SSL_KTLS_RECV = 1 << 1, /* it decrypts */
+};
+
+/*
+ * noria_ssl_ktls - does the kernel do the encryption? Asked for by SSL_OP_ENABLE_KTLS before noria_ssl_set_fd().
+ * OpenSSL then works on the socket itself, which becomes non-blocking, and at the end of the hand-shake hands the keys
+ * to the kernel, if that has TLS (the module tls) and the cipher; otherwise everything goes on without. What it sends
+ * by itself raises SIGPIPE when the peer is gone: ignore that signal. A write that is cancelled under way cannot be
+ * finished: later ones, and noria_ssl_shutdown(), answer -EPIPE.
+ * Where the kernel encrypts, noria_splice() to the socket sends a file as TLS.
+ * Returns: enum noria_ssl_ktls_flags; 0: nothing, as without that option, and before the hand-shake. Not a checkpoint.
+ * Since 0.2.
+ */
+NORIA_PUBLIC unsigned noria_ssl_ktls(const SSL *ssl);
 
 NORIA_END_DECLS
 #endif

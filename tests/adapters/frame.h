@@ -60,6 +60,9 @@ void frame_tick(struct noria_group *group, struct frame_ticker *ticker);
 /* A server on a free loopback port; returns its descriptor. */
 int frame_listen(int *ret_port);
 
+/* How long the name slow.example takes to be resolved, to nothing. */
+enum { FRAME_RESOLVER_MS = 300 };
+
 /* A word of the environment that tests/adapters/servers has set. */
 const char *frame_place(const char *name);
 

@@ -3,7 +3,7 @@
 #include "frame.h"
 
 #include <noria/hiredis.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 static struct noria_redis *by_unix(void)
 {
@@ -144,6 +144,20 @@ ADAPTER(redis, connecting_where_nobody_listens)
 	memset(path, 'x', sizeof path - 1);
 	path[sizeof path - 1] = '\0';
 	EXPECT_EQ(noria_redis_connect_unix(path, &redis), -ENAMETOOLONG);
+	EXPECT(!redis);
+	return 0;
+}
+
+/* A cancelled task does not wait for the resolver. */
+ADAPTER(redis, names_are_resolved_beside_the_loop)
+{
+	struct noria_redis *redis = NULL;
+	int64_t begin = noria_now();
+
+	EXPECT_EQ(noria_within(noria_msec(30), noria_redis_connect("slow.example", 1, &redis)), -ETIMEDOUT);
+	EXPECT(noria_now() - begin < noria_msec(FRAME_RESOLVER_MS - 50));
+	EXPECT_EQ(noria_redis_connect("slow.example", 1, &redis), -ENOENT);
+	EXPECT(strstr(frame_text(), "slow.example"));
 	EXPECT(!redis);
 	return 0;
 }
@@ -571,6 +585,130 @@ ADAPTER(redis, messages_come_in_order_and_none_is_lost)
 	EXPECT_EQ(listening.received, 300);
 	EXPECT(listening.in_order);
 	noria_redis_free(listening.redis);
+	return 0;
+}
+
+/*
+ * The message and the cancel of the task that waits for it meet in one turn of the loop: either that task has the
+ * message, or the next one that waits. A server of the test's own says when.
+ */
+struct meeting {
+	struct noria_redis *redis;
+	int listener, fd, pair[2], result;
+	bool asked;
+	struct noria_child child;
+};
+
+static int say(int fd, const char *text)
+{
+	return (int)noria_send_all(fd, text, strlen(text), 0);
+}
+
+static int serve_meeting(void *arg)
+{
+	struct meeting *meeting = arg;
+	char request[256];
+
+	meeting->fd = noria_try(noria_accept(meeting->listener, NULL, NULL));
+	noria_try(noria_recv(meeting->fd, request, sizeof request, 0));
+	noria_try(say(meeting->fd, "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n"));
+	noria_try(noria_recv(meeting->fd, request, sizeof request, 0));
+	meeting->asked = true;
+	return 0;
+}
+
+/* Reads for all until the test is over. */
+static int ask_in_meeting(void *arg)
+{
+	struct meeting *meeting = arg;
+	redisReply *reply = NULL;
+
+	noria_try(noria_redis_command(meeting->redis, &reply, "PING"));
+	EXPECT(is_status(reply, "PONG"));
+	return 0;
+}
+
+static int listen_in_meeting(void *arg)
+{
+	struct meeting *meeting = arg;
+	redisReply *reply = NULL;
+
+	meeting->result = noria_redis_receive(meeting->redis, &reply);
+	freeReplyObject(reply);
+	return meeting->result;
+}
+
+/* Wakes in the turn in which the message comes, before the task that reads it. */
+static int cancel_listener(void *arg)
+{
+	struct meeting *meeting = arg;
+	char byte;
+
+	noria_try(noria_recv(meeting->pair[1], &byte, 1, 0));
+	noria_child_cancel(&meeting->child);
+	return 0;
+}
+
+/* Comes behind the one that is cancelled. */
+static int listen_beside(void *arg)
+{
+	struct meeting *meeting = arg;
+	redisReply *reply = NULL;
+
+	EXPECT_EQ(noria_within(noria_sec(5), noria_redis_receive(meeting->redis, &reply)), 0);
+	freeReplyObject(reply);
+	return 0;
+}
+
+static void meet(struct noria_group *group, struct meeting *meeting, bool beside)
+{
+	struct noria_child other;
+	struct noria_spawn_options first = {.child = &meeting->child}, second = {.child = &other};
+
+	MUST(noria_spawn_with(group, listen_in_meeting, meeting, &first) == 0);
+	MUST(!beside || noria_spawn_with(group, listen_beside, meeting, &second) == 0);
+	MUST(noria_spawn(group, cancel_listener, meeting) == 0);
+	MUST(noria_sleep(noria_msec(1)) == 0);
+	MUST(noria_send_all(meeting->pair[0], "x", 1, 0) == 1);
+	MUST(say(meeting->fd, "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$2\r\nhi\r\n") > 0);
+	MUST(noria_child_wait(&meeting->child, NULL) == 0);
+	EXPECT(meeting->result == 0 || meeting->result == -ECANCELED);
+	if (meeting->result == -ECANCELED && !beside)
+		listen_beside(meeting);
+	if (meeting->result == 0 && beside)
+		noria_child_cancel(&other);
+	MUST(!beside || noria_child_wait(&other, NULL) == 0);
+}
+
+static int hold_meeting(struct noria_group *group, struct meeting *meeting, int port)
+{
+	redisReply *reply = NULL;
+
+	MUST(noria_spawn(group, serve_meeting, meeting) == 0);
+	MUST(noria_redis_connect("127.0.0.1", port, &meeting->redis) == 0);
+	MUST(noria_redis_command(meeting->redis, &reply, "SUBSCRIBE c") == 0);
+	freeReplyObject(reply);
+	MUST(noria_spawn(group, ask_in_meeting, meeting) == 0);
+	UNTIL(meeting->asked);
+	for (int i = 0; i < 20; i++)
+		meet(group, meeting, i % 2);
+	return say(meeting->fd, "+PONG\r\n") > 0 ? 0 : -EIO;
+}
+
+ADAPTER(redis, a_message_that_meets_a_cancel_is_not_lost)
+{
+	struct meeting meeting = {.fd = -1};
+	struct noria_group group;
+	int port;
+
+	meeting.listener = frame_listen(&port);
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, meeting.pair) == 0);
+	EXPECT_EQ(noria_grouped(&group, hold_meeting(&group, &meeting, port)), 0);
+	noria_redis_free(meeting.redis);
+	noria_close(meeting.fd);
+	noria_close(meeting.listener);
+	noria_close(meeting.pair[0]);
+	noria_close(meeting.pair[1]);
 	return 0;
 }
 

@@ -2,6 +2,8 @@
 /* The libpq adapter against a PostgreSQL server. */
 #include "frame.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <noria/libpq.h>
 
 static PGconn *connection(void)
@@ -142,6 +144,20 @@ ADAPTER(pq, connecting_ends_with_its_time_limit)
 	return 0;
 }
 
+/* A cancelled task does not wait for the resolver. */
+ADAPTER(pq, names_are_resolved_beside_the_loop)
+{
+	PGconn *conn = NULL;
+	int64_t begin = noria_now();
+
+	EXPECT_EQ(noria_within(noria_msec(30), noria_pq_connect("host=slow.example", &conn)), -ETIMEDOUT);
+	EXPECT(noria_now() - begin < noria_msec(FRAME_RESOLVER_MS - 50));
+	EXPECT_EQ(noria_pq_connect("host=slow.example", &conn), -ECONNREFUSED);
+	EXPECT(strstr(frame_text(), "slow.example"));
+	EXPECT(!conn);
+	return 0;
+}
+
 ADAPTER(pq, in_a_cancelled_scope_nothing_happens)
 {
 	PGconn *conn = connection(), *other = NULL;
@@ -242,6 +258,77 @@ ADAPTER(pq, without_grace_the_connection_is_cut)
 	EXPECT_EQ(noria_pq_reset(conn), 0);
 	EXPECT(is_well(conn));
 	PQfinish(conn);
+	return 0;
+}
+
+/* ---- A server that does not react to a request to cancel ---- */
+
+struct proxy {
+	int listener, port, held;
+};
+
+static int pump(void *arg)
+{
+	int *ends = arg;
+	char block[4096];
+	ssize_t n;
+
+	while ((n = noria_recv(ends[0], block, sizeof block, 0)) > 0)
+		noria_try(noria_send_all(ends[1], block, (size_t)n, 0));
+	return 0;
+}
+
+/* Passes on the first connection, and takes the second one without a word. */
+static int serve_proxy(void *arg)
+{
+	struct proxy *proxy = arg;
+	struct sockaddr_in server = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	noria_autoclose int near = noria_try(noria_accept(proxy->listener, NULL, NULL));
+	noria_autoclose int far = noria_try(noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	int there[] = {near, far}, back[] = {far, near};
+	struct noria_group group;
+
+	server.sin_port = htons((uint16_t)atoi(frame_place("NORIA_TEST_POSTGRES_PORT")));
+	noria_try(noria_connect(far, (struct sockaddr *)&server, sizeof server));
+	noria_try(noria_group_open(&group));
+	MUST(noria_spawn(&group, pump, there) == 0 && noria_spawn(&group, pump, back) == 0);
+	proxy->held = noria_accept(proxy->listener, NULL, NULL);
+	return noria_group_close(&group, proxy->held < 0 ? proxy->held : 0);
+}
+
+static int cancel_in_vain(struct noria_group *group, struct proxy *proxy)
+{
+	PGconn *conn = NULL;
+	PGresult *result = NULL;
+	struct noria_scope scope;
+	char text[100];
+	int64_t begin;
+
+	MUST(noria_spawn_with(group, serve_proxy, proxy, &(struct noria_spawn_options){.service = true}) == 0);
+	snprintf(text, sizeof text, "host=127.0.0.1 port=%d user=noria dbname=postgres", proxy->port);
+	MUST(noria_pq_connect(text, &conn) == 0);
+	begin = noria_now();
+	MUST(noria_scope_open(&scope, begin + noria_msec(30), 0) == 0);
+	MUST(noria_scope_set_grace(&scope, noria_msec(100)) == 0);
+	EXPECT_EQ(noria_pq_exec(conn, "SELECT pg_sleep(3)", &result), -ECANCELED);
+	EXPECT_EQ(noria_scope_close(&scope, -ECANCELED), -ETIMEDOUT);
+	EXPECT(noria_now() - begin >= noria_msec(100) && noria_now() - begin < noria_sec(2));
+	EXPECT(proxy->held > 0);
+	EXPECT_EQ(PQstatus(conn), CONNECTION_BAD);
+	PQfinish(conn);
+	return 0;
+}
+
+ADAPTER(pq, a_server_that_hangs_costs_the_connection_and_no_more_than_the_grace)
+{
+	struct proxy proxy = {.held = -1};
+	struct noria_group group;
+
+	proxy.listener = frame_listen(&proxy.port);
+	EXPECT_EQ(noria_grouped(&group, cancel_in_vain(&group, &proxy)), 0);
+	noria_close(proxy.held);
+	noria_close(proxy.listener);
+	MUST(noria_sleep(noria_msec(50)) == 0); /* the thread that was left alone hears of it */
 	return 0;
 }
 

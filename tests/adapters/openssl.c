@@ -49,7 +49,7 @@ static SSL *make(SSL_CTX *context, int fd)
 struct pair {
 	int fd[2];
 	SSL *client, *server;
-	int accepted;
+	int accepted, records;
 };
 
 static int accept_pair(void *arg)
@@ -258,41 +258,53 @@ ADAPTER(tls, time_limits)
 	return 0;
 }
 
-/* A peer that does not read: the write ends with its limit, the shutdown with its own, and what had been taken over
- * comes out whole and in order when the peer reads after all. */
+/*
+ * A peer that does not read: the write ends with its limit, the shutdown with its own, and what had been taken over comes
+ * out whole and in order when the peer reads after all.
+ */
 static ssize_t write_until_full(SSL *ssl, char *record)
 {
 	for (int i = 0;; i++) {
 		memset(record, 'a' + i % 26, 10000);
-		noria_try(noria_ssl_write_all(ssl, record, 10000));
+		noria_try(noria_within(noria_msec(200), noria_ssl_write_all(ssl, record, 10000)));
 	}
+}
+
+static int read_to_the_end(void *arg)
+{
+	struct pair *pair = arg;
+	char block[7000];
+	size_t total = 0, wrong = 0;
+	ssize_t n;
+
+	while ((n = noria_ssl_read(pair->server, block, sizeof block)) > 0)
+		for (ssize_t i = 0; i < n; i++, total++)
+			wrong += block[i] != 'a' + (char)(total / 10000 % 26);
+	EXPECT_EQ(n, 0);
+	EXPECT_EQ(wrong, 0);
+	EXPECT(total >= 30000);
+	return 0;
+}
+
+static int shut_down_after_all(struct noria_group *group, struct pair *pair)
+{
+	MUST(noria_spawn(group, read_to_the_end, pair) == 0);
+	return noria_ssl_shutdown(pair->client, noria_sec(20));
 }
 
 ADAPTER(tls, a_write_that_was_cut_off_leaves_a_whole_stream)
 {
 	static char record[10000];
+	struct noria_group group;
 	struct pair pair;
 	int64_t begin;
-	ssize_t n;
-	size_t total = 0;
 
 	open_connected_pair(&pair, 0);
-	EXPECT_EQ(noria_within(noria_msec(30), write_until_full(pair.client, record)), -ETIMEDOUT);
+	EXPECT_EQ(write_until_full(pair.client, record), -ETIMEDOUT);
 	begin = noria_now();
 	EXPECT_EQ(noria_ssl_shutdown(pair.client, noria_msec(30)), -ETIMEDOUT);
 	EXPECT(noria_now() - begin < noria_sec(5));
-	for (int i = 0; i < 3; i++) {
-		MUST((n = noria_within(noria_sec(5), noria_ssl_read(pair.server, record, sizeof record))) > 0);
-		total += (size_t)n;
-	}
-	EXPECT_EQ(noria_ssl_shutdown(pair.client, noria_sec(5)) < 0,
-		  true); /* sent once is sent: it is not sent twice */
-	while ((n = noria_within(noria_msec(200), noria_ssl_read(pair.server, record, sizeof record))) > 0) {
-		for (ssize_t i = 0; i < n; i++)
-			EXPECT_EQ(record[i], 'a' + (int)((total + (size_t)i) / 10000 % 26));
-		total += (size_t)n;
-	}
-	EXPECT(total >= 30000);
+	EXPECT_EQ(noria_grouped(&group, shut_down_after_all(&group, &pair)), 0);
 	close_pair(&pair);
 	return 0;
 }
@@ -368,13 +380,130 @@ ADAPTER(tls, one_task_reads_while_another_writes)
 	return 0;
 }
 
-ADAPTER(tls, keys_change_under_way)
+static int connect_to_port(const char *port)
 {
-	run_both_directions(TLS1_3_VERSION, true);
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
+	int fd = noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	MUST(fd >= 0 && noria_connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+	return fd;
+}
+
+/* ---- OpenSSL on the socket itself, and kernel TLS where there is any ---- */
+
+static SSL *make_on_socket(SSL_CTX *context, int fd)
+{
+	SSL_CTX_set_options(context, SSL_OP_ENABLE_KTLS);
+	return make(context, fd);
+}
+
+/* Two sockets of TCP, since kernel TLS knows no others. */
+static void open_pair_on_sockets(struct pair *pair, int version)
+{
+	char port[16];
+	int number, listener = frame_listen(&number);
+	struct noria_group group;
+
+	*pair = (struct pair){.accepted = -1};
+	snprintf(port, sizeof port, "%d", number);
+	pair->fd[0] = connect_to_port(port);
+	MUST((pair->fd[1] = noria_accept(listener, NULL, NULL)) >= 0);
+	noria_close(listener);
+	pair->client = make_on_socket(client_context(true), pair->fd[0]);
+	pair->server = make_on_socket(server_context(version), pair->fd[1]);
+	MUST(noria_grouped(&group, connect_pair(&group, pair)) == 0 && pair->accepted == 0);
+}
+
+static bool kernel_has_tls(void)
+{
+	struct pair pair;
+	bool has;
+
+	open_pair_on_sockets(&pair, TLS1_2_VERSION);
+	has = noria_ssl_ktls(pair.client) != 0;
+	close_pair(&pair);
+	return has;
+}
+
+/* What is spliced into the socket arrives as if it had been written. */
+static void splice_as_tls(struct pair *pair)
+{
+	char text[16];
+	int fds[2];
+
+	MUST(pipe2(fds, O_CLOEXEC) == 0 && noria_write_all(fds[1], "spliced", 7) == 7);
+	EXPECT_EQ(noria_splice(fds[0], NULL, pair->fd[0], NULL, 7, 0), 7);
+	EXPECT_EQ(noria_ssl_read(pair->server, text, sizeof text), 7);
+	EXPECT(memcmp(text, "spliced", 7) == 0);
+	noria_close(fds[0]);
+	noria_close(fds[1]);
+}
+
+ADAPTER(tls, kernel_tls_or_none)
+{
+	int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	unsigned wanted = kernel_has_tls() ? NORIA_SSL_KTLS_SEND : 0;
+
+	printf("kernel TLS: %s\n", wanted ? "yes" : "no");
+	for (int i = 0; i < 2; i++) {
+		struct pair pair;
+		char text[32];
+
+		open_pair_on_sockets(&pair, versions[i]);
+		EXPECT_EQ(noria_ssl_ktls(pair.client) & NORIA_SSL_KTLS_SEND, wanted);
+		EXPECT_EQ(noria_ssl_ktls(pair.server) & NORIA_SSL_KTLS_SEND, wanted);
+		EXPECT_EQ(noria_ssl_write(pair.client, "question", 8), 8);
+		EXPECT_EQ(noria_ssl_read(pair.server, text, sizeof text), 8);
+		EXPECT(memcmp(text, "question", 8) == 0);
+		EXPECT_EQ(noria_within(noria_msec(20), noria_ssl_read(pair.client, text, sizeof text)), -ETIMEDOUT);
+		if (wanted)
+			splice_as_tls(&pair);
+		EXPECT_EQ(noria_ssl_shutdown(pair.client, noria_sec(5)), 0);
+		EXPECT_EQ(noria_ssl_read(pair.server, text, sizeof text), 0);
+		EXPECT_EQ(noria_ssl_shutdown(pair.server, noria_sec(5)), 1);
+		close_pair(&pair);
+	}
 	return 0;
 }
 
-/* Several tasks write to one connection: records of one do not mix with those of another. */
+ADAPTER(tls, both_directions_on_sockets)
+{
+	int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+
+	for (int i = 0; i < 2; i++) {
+		struct noria_group group;
+		struct pair pair;
+
+		open_pair_on_sockets(&pair, versions[i]);
+		struct direction directions[] = {{pair.client, false, 1},
+						 {pair.server, false, 2},
+						 {pair.server, false, 1},
+						 {pair.client, false, 2}};
+
+		EXPECT_EQ(noria_grouped(&group, spawn_directions(&group, directions)), 0);
+		close_pair(&pair);
+	}
+	return 0;
+}
+
+ADAPTER(tls, on_a_socket_a_write_that_was_cut_off_is_the_last)
+{
+	static char record[10000];
+	struct pair pair;
+
+	open_pair_on_sockets(&pair, TLS1_3_VERSION);
+	EXPECT_EQ(write_until_full(pair.client, record), -ETIMEDOUT);
+	EXPECT_EQ(noria_ssl_write(pair.client, record, 1), -EPIPE);
+	EXPECT_EQ(noria_ssl_shutdown(pair.client, noria_sec(5)), -EPIPE);
+	EXPECT(strstr(frame_text(), "cut off"));
+	close_pair(&pair);
+	return 0;
+}
+
+/* Several tasks write to one connection, more than it takes at once: no record is lost, doubled or mixed up. */
+enum { SHOUTS = 100, SHOUT = 15000 };
+
 struct shouting {
 	SSL *ssl;
 	char letter;
@@ -383,27 +512,34 @@ struct shouting {
 static int shout(void *arg)
 {
 	struct shouting *shouting = arg;
-	char block[1000];
+	char *block = malloc(SHOUT);
+	int r = 0;
 
-	memset(block, shouting->letter, sizeof block);
-	for (int i = 0; i < 50; i++)
-		EXPECT_EQ(noria_ssl_write(shouting->ssl, block, sizeof block), 1000);
-	return 0;
+	memset(block, shouting->letter, SHOUT);
+	for (int i = 0; i < SHOUTS && r == 0; i++)
+		r = noria_ssl_write(shouting->ssl, block, SHOUT) == SHOUT ? 0 : -EIO;
+	free(block);
+	return r;
 }
 
 static int listen_to_shouts(struct noria_group *group, struct pair *pair)
 {
-	struct shouting shoutings[4];
-	char block[1000];
+	int shouts[4] = {0};
+	char *block = malloc(SHOUT);
 
 	for (int i = 0; i < 4; i++) {
-		shoutings[i] = (struct shouting){pair->client, (char)('a' + i)};
-		MUST(noria_spawn_copy(group, shout, &shoutings[i], sizeof shoutings[i]) == 0);
+		struct shouting shouting = {pair->client, (char)('a' + i)};
+
+		MUST(noria_spawn_copy(group, shout, &shouting, sizeof shouting) == 0);
 	}
-	for (int i = 0; i < 200; i++) {
-		EXPECT_EQ(noria_ssl_read(pair->server, block, sizeof block), 1000);
-		EXPECT(block[0] >= 'a' && block[0] <= 'd' && block[0] == block[999]);
+	MUST(noria_sleep(noria_msec(20)) == 0); /* they are all stuck */
+	for (int i = 0; i < 4 * SHOUTS && noria_ssl_read(pair->server, block, SHOUT) == SHOUT; i++) {
+		EXPECT(block[0] >= 'a' && block[0] <= 'd' && block[0] == block[SHOUT - 1]);
+		shouts[(block[0] - 'a') & 3]++;
 	}
+	for (int i = 0; i < 4; i++)
+		EXPECT_EQ(shouts[i], SHOUTS);
+	free(block);
 	return 0;
 }
 
@@ -412,8 +548,60 @@ ADAPTER(tls, tasks_write_one_at_a_time)
 	struct noria_group group;
 	struct pair pair;
 
+	for (int i = 0; i < 2; i++) {
+		if (i == 0)
+			open_connected_pair(&pair, 0);
+		else
+			open_pair_on_sockets(&pair, 0);
+		EXPECT_EQ(noria_grouped(&group, listen_to_shouts(&group, &pair)), 0);
+		close_pair(&pair);
+	}
+	return 0;
+}
+
+ADAPTER(tls, keys_change_under_way)
+{
+	run_both_directions(TLS1_3_VERSION, true);
+	return 0;
+}
+
+/* Several tasks read from one connection: each gets what one record holds. */
+static int read_records(void *arg)
+{
+	struct pair *pair = arg;
+	char block[1000];
+	ssize_t n;
+
+	while ((n = noria_try(noria_ssl_read(pair->server, block, sizeof block))) > 0) {
+		EXPECT(n == 1000 && block[0] == block[999]);
+		pair->records++;
+	}
+	return 0;
+}
+
+static int write_records(struct noria_group *group, struct pair *pair)
+{
+	char block[1000];
+
+	for (int i = 0; i < 3; i++)
+		MUST(noria_spawn(group, read_records, pair) == 0);
+	for (int i = 0; i < 500; i++) {
+		memset(block, i, sizeof block);
+		noria_try(noria_ssl_write_all(pair->client, block, sizeof block));
+		if (i % 5 == 0)
+			noria_try(noria_sleep(noria_usec(10))); /* they have read all, and wait */
+	}
+	return noria_ssl_shutdown(pair->client, noria_sec(20));
+}
+
+ADAPTER(tls, tasks_read_side_by_side)
+{
+	struct noria_group group;
+	struct pair pair;
+
 	open_connected_pair(&pair, 0);
-	EXPECT_EQ(noria_grouped(&group, listen_to_shouts(&group, &pair)), 0);
+	EXPECT_EQ(noria_grouped(&group, write_records(&group, &pair)), 0);
+	EXPECT_EQ(pair.records, 500);
 	close_pair(&pair);
 	return 0;
 }
@@ -472,16 +660,6 @@ ADAPTER(tls, a_write_meets_a_renegotiation)
 }
 
 /* ---- OpenSSL's own programs ---- */
-
-static int connect_to_port(const char *port)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
-	int fd = noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	MUST(fd >= 0 && noria_connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
-	return fd;
-}
 
 ADAPTER(tls, a_page_of_s_server)
 {

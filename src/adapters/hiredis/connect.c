@@ -100,7 +100,7 @@ int noria_redis_connect_unix(const char *path, struct noria_redis **ret_redis)
 }
 
 struct lookup {
-	const char *host;
+	char *host;
 	char service[16];
 	struct addrinfo hints, *found;
 	int result; /* of getaddrinfo() */
@@ -114,42 +114,81 @@ static int look_up(void *arg)
 	return lookup->result == EAI_SYSTEM ? -errno : 0;
 }
 
-/* Numbers need no resolver. */
-static int resolve(struct lookup *lookup)
+static void free_lookup(__attribute__((unused)) int result, void *arg)
 {
+	struct lookup *lookup = arg;
+
+	if (lookup->found)
+		freeaddrinfo(lookup->found);
+	free(lookup->host);
+	free(lookup);
+}
+
+static struct lookup *make_lookup(const char *host, int port)
+{
+	struct lookup *lookup = calloc(1, sizeof *lookup);
+
+	if (!lookup)
+		return NULL;
+	lookup->host = strdup(host);
+	if (!lookup->host) {
+		free(lookup);
+		return NULL;
+	}
+	snprintf(lookup->service, sizeof lookup->service, "%d", port);
+	lookup->hints.ai_socktype = SOCK_STREAM;
+	return lookup;
+}
+
+/* Numbers need no resolver. Sets `*at` to NULL when the resolver's thread has it, since this task was cancelled. */
+static int resolve(struct lookup **at)
+{
+	struct lookup *lookup = *at;
+	bool abandoned = false;
+	struct noria_call_options options = {.dispose = free_lookup, .ret_abandoned = &abandoned};
+	int r;
+
 	lookup->hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
 	if (look_up(lookup) == 0 && lookup->result == 0)
 		return 0;
 	lookup->hints.ai_flags = AI_ADDRCONFIG | AI_NUMERICSERV;
-	noria_try(noria_offload(look_up, lookup));
-	switch (lookup->result) {
-	case 0:
-		return 0;
-	case EAI_MEMORY:
+	r = noria_offload_with(look_up, lookup, &options);
+	if (abandoned)
+		*at = NULL;
+	if (r < 0 || lookup->result == 0)
+		return r;
+	if (lookup->result == EAI_MEMORY)
 		return -ENOMEM;
-	case EAI_AGAIN:
-		return noria_fail(-EAGAIN, "redis: %s: %s", lookup->host, gai_strerror(lookup->result));
-	default:
-		return noria_fail(-ENOENT, "redis: %s: %s", lookup->host, gai_strerror(lookup->result));
-	}
+	return noria_fail(lookup->result == EAI_AGAIN ? -EAGAIN : -ENOENT, "redis: %s: %s", lookup->host,
+			  gai_strerror(lookup->result));
+}
+
+static int connect_to_any(const struct addrinfo *found, struct noria_redis **ret_redis)
+{
+	int r = -ENOENT;
+
+	for (; found && r != 0 && r != -ECANCELED; found = found->ai_next)
+		r = connect_to(found->ai_addr, found->ai_addrlen, ret_redis);
+	return r;
 }
 
 int noria_redis_connect(const char *host, int port, struct noria_redis **ret_redis)
 {
-	struct lookup lookup = {.host = host, .hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}};
+	struct lookup *lookup;
 	int r;
 
 	if (port < 0 || port > UINT16_MAX)
 		return noria_fail(-EINVAL, "redis: there is no port %d", port);
-	snprintf(lookup.service, sizeof lookup.service, "%d", port);
 	r = noria_check();
-	if (r == 0)
-		r = resolve(&lookup);
 	if (r < 0)
 		return r;
-	r = -ENOENT;
-	for (struct addrinfo *at = lookup.found; at && r != 0 && r != -ECANCELED; at = at->ai_next)
-		r = connect_to(at->ai_addr, at->ai_addrlen, ret_redis);
-	freeaddrinfo(lookup.found);
+	lookup = make_lookup(host, port);
+	if (!lookup)
+		return -ENOMEM;
+	r = resolve(&lookup);
+	if (r == 0)
+		r = connect_to_any(lookup->found, ret_redis);
+	if (lookup)
+		free_lookup(r, lookup);
 	return r;
 }

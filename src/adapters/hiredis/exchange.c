@@ -58,22 +58,13 @@ int noria_redis_tell(const struct noria_redis *redis, int result)
 	return redis->error ? noria_fail(redis->error, "redis: %s", redis->text) : result;
 }
 
-static void wake_waiting(const struct redis_queue *queue)
-{
-	for (struct redis_reply *entry = queue->first; entry; entry = entry->next)
-		if (entry->waiting)
-			noria_event_set(&entry->wake);
-}
-
-/* From now on the connection is of no use, and all who wait hear of it. */
+/* From now on the connection is of no use. Whoever reads hears of it and passes that on, as it passes on reading. */
 static int break_connection(struct noria_redis *redis, int error, const char *text)
 {
 	if (!redis->error) {
 		redis->error = error;
 		snprintf(redis->text, sizeof redis->text, "%s", text);
 	}
-	wake_waiting(&redis->due);
-	wake_waiting(&redis->listeners);
 	return redis->error;
 }
 

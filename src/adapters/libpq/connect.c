@@ -1,20 +1,45 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connecting: PQconnectPoll() on the executor, the waiting here. Each step is short and made by one thread at a time,
- * which is what libpq asks for.
+ * Connecting: PQconnectPoll() on the executor, the waiting here. One thread at a time has the connection, which is what
+ * libpq asks for. A step may take long (a resolver that does not answer); who is cancelled then leaves a new connection
+ * to the thread, and waits for one that is the caller's.
  */
 #include "adapters/libpq/wait.h"
 
 #include <errno.h>
 #include <noria/noria.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct connecting {
-	const char *conninfo;
+	char *conninfo; /* of a new one */
 	PGconn *conn;
 	PostgresPollingStatusType wants;
 	ConnStatusType status; /* when the last step began */
 };
+
+static void free_connecting(__attribute__((unused)) int result, void *arg)
+{
+	struct connecting *connecting = arg;
+
+	PQfinish(connecting->conn);
+	free(connecting->conninfo);
+	free(connecting);
+}
+
+/* Sets `*connecting` to NULL when the thread has it. */
+static int make_step(noria_task_fn *step, struct connecting **connecting)
+{
+	bool abandoned = false;
+	struct noria_call_options options = {.dispose = free_connecting, .ret_abandoned = &abandoned};
+	int r = (*connecting)->conninfo ? noria_offload_with(step, *connecting, &options)
+					: noria_offload(step, *connecting);
+
+	if (abandoned)
+		*connecting = NULL;
+	return r;
+}
 
 static int start(void *arg)
 {
@@ -51,43 +76,55 @@ static int refused(const struct connecting *connecting)
 	return noria_pq_say(connecting->conn, nobody ? -ECONNREFUSED : -EACCES);
 }
 
-static int finish(struct connecting *connecting)
+static int finish(struct connecting **at)
 {
+	struct connecting *connecting = *at;
+
 	while (connecting->wants != PGRES_POLLING_OK) {
 		if (connecting->wants == PGRES_POLLING_FAILED)
 			return refused(connecting);
 		noria_try(noria_poll(PQsocket(connecting->conn),
 				     connecting->wants == PGRES_POLLING_READING ? POLLIN : POLLOUT));
-		noria_try(noria_offload(step, connecting));
+		noria_try(make_step(step, at));
 	}
 	return PQsetnonblocking(connecting->conn, 1) == 0 ? 0 : noria_pq_broken(connecting->conn);
 }
 
-static int connect_by(struct connecting *connecting)
+static int begin(struct connecting **at)
 {
-	noria_try(noria_offload(start, connecting));
+	struct connecting *connecting = *at;
+
+	noria_try(make_step(start, at));
 	if (PQstatus(connecting->conn) != CONNECTION_BAD)
-		return finish(connecting);
+		return finish(at);
 	/* The parameters are wrong, and then there is no host yet; or no address will do. */
 	return *PQhost(connecting->conn) ? refused(connecting) : noria_pq_say(connecting->conn, -EINVAL);
 }
 
 int noria_pq_connect(const char *conninfo, PGconn **ret_conn)
 {
-	struct connecting connecting = {.conninfo = conninfo, .status = CONNECTION_NEEDED};
-	int r = connect_by(&connecting);
+	struct connecting *connecting = calloc(1, sizeof *connecting);
+	int r = -ENOMEM;
 
-	if (r < 0)
-		PQfinish(connecting.conn);
-	else
-		*ret_conn = connecting.conn;
+	if (!connecting)
+		return -ENOMEM;
+	connecting->status = CONNECTION_NEEDED;
+	connecting->conninfo = strdup(conninfo);
+	if (connecting->conninfo)
+		r = begin(&connecting);
+	if (r == 0) {
+		*ret_conn = connecting->conn;
+		connecting->conn = NULL;
+	}
+	if (connecting)
+		free_connecting(r, connecting);
 	return r;
 }
 
 int noria_pq_reset(PGconn *conn)
 {
-	struct connecting connecting = {.conn = conn, .status = CONNECTION_NEEDED};
-	int r = noria_offload(start_again, &connecting);
+	struct connecting again = {.conn = conn, .status = CONNECTION_NEEDED}, *connecting = &again;
+	int r = make_step(start_again, &connecting);
 
-	return r == -ECONNREFUSED ? refused(&connecting) : r < 0 ? r : finish(&connecting);
+	return r == -ECONNREFUSED ? refused(connecting) : r < 0 ? r : finish(&connecting);
 }

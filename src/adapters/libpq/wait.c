@@ -103,23 +103,47 @@ static int ask_to_cancel(void *arg)
 	return PQcancel(cancel->handle, cancel->text, sizeof cancel->text) ? 0 : -ECONNREFUSED;
 }
 
+static void free_cancel(__attribute__((unused)) int result, void *arg)
+{
+	struct cancel *cancel = arg;
+
+	PQfreeCancel(cancel->handle);
+	free(cancel);
+}
+
+static struct cancel *make_cancel(PGconn *conn)
+{
+	struct cancel *cancel = calloc(1, sizeof *cancel);
+
+	if (!cancel)
+		return NULL;
+	cancel->handle = PQgetCancel(conn);
+	if (cancel->handle)
+		return cancel;
+	free(cancel);
+	return NULL;
+}
+
 /*
  * Stops the query in the server and reads what it still says. A cancel that comes before the server has begun with the
- * query, or after its end, does nothing, and nobody says so: it is repeated until the query has ended.
+ * query, or after its end, does nothing, and nobody says so: it is repeated until the query has ended. A server that
+ * takes the request and does not answer is left alone when the limit has passed.
  */
 static int stop(PGconn *conn)
 {
-	struct cancel cancel = {.handle = PQgetCancel(conn)};
-	int r;
+	struct cancel *cancel = make_cancel(conn);
+	bool abandoned = false;
+	int r = cancel ? -ETIMEDOUT : -ENOMEM;
 
-	if (!cancel.handle)
-		return -ENOMEM;
-	do {
-		r = noria_offload(ask_to_cancel, &cancel);
+	while (r == -ETIMEDOUT) {
+		struct noria_call_options options = {.dispose = free_cancel, .ret_abandoned = &abandoned};
+
+		r = noria_offload_with(ask_to_cancel, cancel, &options);
 		if (r == 0)
 			r = noria_within(REPEAT_NS, noria_pq_drain(conn));
-	} while (r == -ETIMEDOUT);
-	PQfreeCancel(cancel.handle);
+	}
+	if (cancel && !abandoned)
+		free_cancel(0, cancel);
 	return r;
 }
 

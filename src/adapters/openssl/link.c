@@ -6,6 +6,7 @@
 #include "adapters/openssl/link.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -31,9 +32,33 @@ struct ssl_link *noria_ssl_link(const SSL *ssl)
 	return index_of_link < 0 ? NULL : SSL_get_ex_data(ssl, index_of_link);
 }
 
+/* OpenSSL sets kernel TLS up at the end of the hand-shake, if kernel and cipher allow it, or goes on without. */
+static int give_socket(SSL *ssl, const struct ssl_link *link)
+{
+	int flags = fcntl(link->fd, F_GETFL);
+
+	if (flags < 0 || fcntl(link->fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	return SSL_set_fd(ssl, link->fd) == 1 ? 0 : -ENOMEM;
+}
+
+static int give_memory(SSL *ssl, struct ssl_link *link)
+{
+	link->in = BIO_new(BIO_s_mem());
+	link->out = BIO_new(BIO_s_mem());
+	if (!link->in || !link->out) {
+		BIO_free(link->in);
+		BIO_free(link->out);
+		return -ENOMEM;
+	}
+	SSL_set_bio(ssl, link->in, link->out);
+	return 0;
+}
+
 int noria_ssl_set_fd(SSL *ssl, int fd)
 {
 	struct ssl_link *link;
+	int r;
 
 	pthread_once(&index_once, make_index);
 	if (noria_ssl_link(ssl))
@@ -42,17 +67,21 @@ int noria_ssl_set_fd(SSL *ssl, int fd)
 	if (!link)
 		return -ENOMEM;
 	link->fd = fd;
-	link->in = BIO_new(BIO_s_mem());
-	link->out = BIO_new(BIO_s_mem());
-	if (!link->in || !link->out || SSL_set_ex_data(ssl, index_of_link, link) != 1) {
-		BIO_free(link->in);
-		BIO_free(link->out);
+	r = SSL_get_options(ssl) & SSL_OP_ENABLE_KTLS ? give_socket(ssl, link) : give_memory(ssl, link);
+	if (r == 0 && SSL_set_ex_data(ssl, index_of_link, link) != 1)
+		r = -ENOMEM;
+	if (r < 0) {
 		free(link);
-		return -ENOMEM;
+		return r;
 	}
-	SSL_set_bio(ssl, link->in, link->out);
 	SSL_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 	return 0;
+}
+
+unsigned noria_ssl_ktls(const SSL *ssl)
+{
+	return (BIO_get_ktls_send(SSL_get_wbio(ssl)) ? NORIA_SSL_KTLS_SEND : 0u) |
+	       (BIO_get_ktls_recv(SSL_get_rbio(ssl)) ? NORIA_SSL_KTLS_RECV : 0u);
 }
 
 static void tell_others(struct ssl_link *link)
@@ -65,7 +94,7 @@ static void tell_others(struct ssl_link *link)
 
 static bool anything_to_send(const struct ssl_link *link)
 {
-	return link->done < link->length || BIO_ctrl_pending(link->out) > 0;
+	return link->out && (link->done < link->length || BIO_ctrl_pending(link->out) > 0);
 }
 
 static ssize_t send_once(struct ssl_link *link, int flags)
@@ -105,12 +134,24 @@ int noria_ssl_link_send_all(struct ssl_link *link)
 	return n < 0 ? (int)n : 0;
 }
 
+int noria_ssl_link_wait_room(struct ssl_link *link)
+{
+	int r = noria_poll(link->fd, POLLOUT);
+
+	return r < 0 ? r : 0;
+}
+
 /* ---- In ---- */
 
 static ssize_t receive_once(struct ssl_link *link)
 {
-	int events = 0, r = noria_ssl_link_send_some(link);
+	int events = 0, r;
 
+	if (!link->in) { /* OpenSSL receives by itself, once there is something */
+		r = noria_poll(link->fd, POLLIN);
+		return r < 0 ? r : -EAGAIN;
+	}
+	r = noria_ssl_link_send_some(link);
 	if (r < 0)
 		return r;
 	if (anything_to_send(link)) {

@@ -67,7 +67,9 @@ static int run(SSL *ssl, struct ssl_link *link, step_fn *fn, struct step *step)
 		case SSL_ERROR_ZERO_RETURN:
 			return 0;
 		case SSL_ERROR_WANT_READ:
-			r = noria_ssl_link_receive(link);
+		case SSL_ERROR_WANT_WRITE:
+			r = error == SSL_ERROR_WANT_READ ? noria_ssl_link_receive(link)
+							 : noria_ssl_link_wait_room(link);
 			if (r < 0)
 				return r;
 			break;
@@ -130,8 +132,11 @@ static int write_record(SSL *ssl, struct ssl_link *link, struct step *step)
 {
 	int r = noria_ssl_link_send_all(link);
 
+	if (r == 0 && link->cut_off)
+		return noria_fail(-EPIPE, "tls: a write was cut off in the middle of a record");
 	if (r == 0)
 		r = run(ssl, link, step_write, step);
+	link->cut_off = r == -ECANCELED && !link->out;
 	if (r == 0)
 		return noria_fail(-EPIPE, "tls: the connection has been shut down");
 	return r < 0 ? r : noria_ssl_link_send_all(link);
@@ -163,15 +168,31 @@ ssize_t noria_ssl_write_all(SSL *ssl, const void *buffer, size_t size)
 	return (ssize_t)size;
 }
 
+/* Called again it only wants the peer's close_notify: then its own has been made, but may not have left. */
+static int make_close_notify(SSL *ssl, struct ssl_link *link)
+{
+	for (;;) {
+		int n, error, r;
+
+		ERR_clear_error();
+		n = SSL_shutdown(ssl);
+		error = n < 0 ? SSL_get_error(ssl, n) : SSL_ERROR_NONE;
+		if (error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ)
+			return n > 0;
+		r = error == SSL_ERROR_WANT_WRITE ? noria_ssl_link_wait_room(link) : broken(ssl, error);
+		if (r < 0)
+			return r;
+	}
+}
+
 static int shut_down(SSL *ssl, struct ssl_link *link)
 {
 	int n, r;
 
-	ERR_clear_error();
-	n = SSL_shutdown(ssl);
-	if (n < 0)
-		return broken(ssl, SSL_get_error(ssl, n));
-	r = noria_ssl_link_send_all(link);
+	if (link->cut_off)
+		return noria_fail(-EPIPE, "tls: a write was cut off in the middle of a record");
+	n = make_close_notify(ssl, link);
+	r = n < 0 ? n : noria_ssl_link_send_all(link);
 	return r < 0 ? r : n;
 }
 
