@@ -16,7 +16,7 @@ NORIA_BEGIN_DECLS
 
 /* Storage for a stream, the caller's; the content is noria's. Must stay where it is from open to close. */
 struct noria_recv_stream {
-	uint64_t opaque[44];
+	uint64_t opaque[60];
 } __attribute__((aligned(16)));
 
 /*

@@ -1,40 +1,93 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The loop's receive buffers: a provided buffer ring, from which the kernel takes one when bytes arrive. A buffer is
- * with the kernel, or in a stream's queue, or shown to a task; asking for the next gives it back.
+ * Provided buffers: a ring of buffers from which the kernel takes when something arrives. A buffer is with the kernel,
+ * in reserve, or taken: what was received into it is queued somewhere or shown to a task, as `pieces`, and when the last
+ * piece has been released and the kernel is done with it, it is free again.
+ *
+ * Where a ring is incremental the kernel fills a buffer by and by, with pieces of several streams, and lets go of it
+ * when it is full; a completion that bundles spans several buffers, in the order in which they were provided. Only
+ * sockets without message boundaries may use either: a message that meets the end of a buffer would be cut.
+ *
+ * The kernel is given as many as it needs at a time, those with the lowest numbers first: the fewer take part, the more
+ * of what is received is in the processor's cache when it is read.
  */
 #ifndef NORIA_OP_BUFFERS_H
 #define NORIA_OP_BUFFERS_H
 
 #include <liburing.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct loop;
 
-enum { BUFFERS_GROUP = 0 };
-
-struct buffers {
-	struct io_uring_buf_ring *ring;
-	size_t ring_bytes, memory_bytes;
-	char *memory;
-	unsigned count, size;
-	unsigned streams;     /* open on these buffers */
-	unsigned with_kernel; /* as far as completions have told */
-	struct {
-		uint32_t length;
-		uint16_t next; /* in a stream's queue */
-	} info[];
+/* Something received: part of one buffer. */
+struct piece {
+	uint32_t next, offset, length;
+	uint16_t buffer;
 };
 
-/* The loop's, made on first use. Returns 0, or -ENOMEM with noria_message(). */
-int noria_buffers_get(struct loop *loop, struct buffers **ret_buffers);
-void noria_buffers_free(struct loop *loop);
-/* Back to the kernel. */
-void noria_buffer_put(struct buffers *buffers, unsigned index);
+/* Pieces in the order in which they came. */
+struct pieces {
+	uint32_t first, last;
+	unsigned count;
+	size_t bytes;
+};
 
-static inline char *buffer_data(const struct buffers *buffers, unsigned index)
+struct buffer {
+	uint32_t offset; /* up to where it is filled */
+	uint32_t pieces;
+	uint16_t slot; /* in the ring, while the kernel has it */
+	bool with_kernel;
+};
+
+struct buffers {
+	struct loop *loop;
+	struct io_uring_buf_ring *ring;
+	char *memory;
+	struct piece *pieces;
+	uint64_t *reserve; /* a bit for each buffer that is free and not with the kernel */
+	uint16_t *order;   /* the buffers in the ring's slots */
+	size_t ring_bytes, memory_bytes, pieces_bytes;
+	uint32_t free_piece, fresh_piece; /* released ones, and the first that was never used */
+	unsigned count, size, group;
+	unsigned streams; /* open on these buffers */
+	unsigned left;    /* not taken, as far as completions have told */
+	unsigned stocked; /* of these, with the kernel */
+	unsigned stock;   /* as many it should have */
+	bool incremental;
+	struct buffer table[];
+};
+
+/*
+ * A ring of `count` (a power of two) buffers of `size` bytes. Returns 0, or a negative errno with noria_message().
+ */
+int noria_buffers_make(struct loop *loop, unsigned count, unsigned size, bool incremental,
+		       struct buffers **ret_buffers);
+void noria_buffers_free(struct buffers *buffers);
+
+/* The loop's, made on first use: one for messages, one for bytes where that is better. As noria_buffers_make(). */
+int noria_buffers_get(struct loop *loop, bool bytes, struct buffers **ret_buffers);
+/* At the end of the run. */
+void noria_buffers_free_all(struct loop *loop);
+
+/* A completion with IORING_CQE_F_BUFFER: account for it, and append what it brought. `join` adjacent pieces. */
+void noria_buffers_received(struct buffers *buffers, int32_t result, uint32_t flags, struct pieces *pieces, bool join);
+/* A completion said -ENOBUFS: let the kernel have more, if there are any. */
+void noria_buffers_ran_out(struct buffers *buffers);
+/* Give back all of these. */
+void noria_pieces_release(struct buffers *buffers, struct pieces *pieces);
+/* Move the first from one queue to the end of another. */
+const struct piece *noria_pieces_move(struct buffers *buffers, struct pieces *from, struct pieces *to);
+
+static inline char *piece_data(const struct buffers *buffers, const struct piece *piece)
 {
-	return buffers->memory + (size_t)index * buffers->size;
+	return buffers->memory + (size_t)piece->buffer * buffers->size + piece->offset;
+}
+
+static inline const struct piece *pieces_first(const struct buffers *buffers, const struct pieces *pieces)
+{
+	return &buffers->pieces[pieces->first];
 }
 
 #endif

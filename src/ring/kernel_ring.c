@@ -220,14 +220,15 @@ static bool kernel_splice_waits(struct ring *ring, int fd_in, int fd_out)
 	return getsockopt(fd_in, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && fcntl(fd_out, F_GETPIPE_SZ) >= 0;
 }
 
-static int kernel_provide(struct ring *ring, struct io_uring_buf_ring *buffers, unsigned entries, int group)
+static int kernel_provide(struct ring *ring, struct io_uring_buf_ring *buffers, unsigned entries, unsigned group,
+			  unsigned flags)
 {
 	struct io_uring_buf_reg registration = {
 		.ring_addr = (uint64_t)(uintptr_t)buffers, .ring_entries = entries, .bgid = (uint16_t)group};
 
 	if (!buffers)
-		return io_uring_unregister_buf_ring(&kernel_ring(ring)->uring, group);
-	return io_uring_register_buf_ring(&kernel_ring(ring)->uring, &registration, 0);
+		return io_uring_unregister_buf_ring(&kernel_ring(ring)->uring, (int)group);
+	return io_uring_register_buf_ring(&kernel_ring(ring)->uring, &registration, flags);
 }
 
 static int fix(struct kernel_ring *kernel, unsigned index, void *memory, size_t size)

@@ -33,8 +33,9 @@ struct ring_class {
 	int64_t (*attempt)(struct ring *ring, const struct io_uring_sqe *sqe);
 	/* Might a splice between these wait inside, whatever its flags say? (From a socket into a pipe, it would.) */
 	bool (*splice_waits)(struct ring *ring, int fd_in, int fd_out);
-	/* Give the kernel a ring of receive buffers (NULL: take it away). Returns 0 or a negative errno. */
-	int (*provide)(struct ring *ring, struct io_uring_buf_ring *buffers, unsigned entries, int group);
+	/* Give the kernel a ring of receive buffers (NULL: take it away). Returns 0; -EEXIST: the group has one. */
+	int (*provide)(struct ring *ring, struct io_uring_buf_ring *buffers, unsigned entries, unsigned group,
+		       unsigned flags);
 	/*
 	 * Register memory that operations name by the index which is returned. Or: -EOPNOTSUPP; -ENOSPC, no index is
 	 * free; -ENOMEM, RLIMIT_MEMLOCK. An operation under way keeps what it uses.

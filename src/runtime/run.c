@@ -204,7 +204,7 @@ int noria_run_at(const struct noria_config *config, noria_task_fn *fn, void *arg
 	}
 	noria_bridge_end(&run.loop);
 	noria_executors_free(&run.loop);
-	noria_buffers_free(&run.loop);
+	noria_buffers_free_all(&run.loop);
 	noria_blocks_free_all(&run.loop);
 	noria_direct_free(&run.loop);
 	noria_loop_close(&run.loop);

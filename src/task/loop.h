@@ -98,7 +98,8 @@ struct loop {
 
 	/* made on first use by the floors above, freed by noria_run() */
 	struct executors *executors;
-	struct buffers *buffers;
+	struct buffers *buffers[2];  /* for messages, for bytes */
+	uint16_t buffer_group;       /* the next to be given a ring of buffers */
 	struct noria_blocks *blocks; /* pools of memory for O_DIRECT */
 	struct direct *direct;       /* the table of direct descriptors */
 	struct bridge *bridge;       /* by which other threads reach it, as long as it is there */

@@ -38,7 +38,7 @@ static bool kernel_chooses_buffers(void)
 
 static bool in_buffers(const void *data)
 {
-	const struct buffers *buffers = noria_loop->buffers;
+	const struct buffers *buffers = noria_loop->buffers[0];
 
 	return (const char *)data >= buffers->memory && (const char *)data < buffers->memory + buffers->memory_bytes;
 }
@@ -56,7 +56,7 @@ static void take_all_buffers(struct noria_recv_stream *stream, const int pair[2]
 	MUST(send(pair[1], "b", 1, 0) == 1);
 	if (!features_has(&noria_loop->ring->features, FEATURE_RECV_MULTISHOT))
 		return; /* nothing is taken ahead of a call */
-	UNTIL(noria_loop->buffers->with_kernel == 0);
+	UNTIL(noria_loop->buffers[0]->left == 0);
 }
 
 /* R09: without buffers a stream goes on all the same, and goes back to the kernel's buffers when one is given back. */
@@ -154,6 +154,6 @@ RULE_WITH(R09, many_streams_share_two_buffers, &two_buffers)
 		inside_close(pairs[i]);
 	}
 	if (kernel_chooses_buffers())
-		EXPECT(noria_loop->buffers->with_kernel == 2);
+		EXPECT(noria_loop->buffers[features_has(&noria_loop->ring->features, FEATURE_INCREMENTAL)]->left == 2);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Receive streams of one connection: bytes in order, ends, slow consumers, closing and cancelling. Each test runs also
- * where the kernel cannot choose buffers and where it has no multishot receive (NORIA_HIDE).
+ * on kernels that lack one or more of what streams use (NORIA_HIDE).
  */
 #include "unit.h"
 
@@ -222,6 +222,22 @@ static void run_with(noria_task_fn *body, const char *hidden)
 	Test(stream, name##_without_buffer_rings, .timeout = 60) \
 	{ \
 		run_with(name, "buffer_ring"); \
+	} \
+	Test(stream, name##_without_incremental, .timeout = 60) \
+	{ \
+		run_with(name, "incremental"); \
+	} \
+	Test(stream, name##_without_bundles, .timeout = 60) \
+	{ \
+		run_with(name, "bundle"); \
+	} \
+	Test(stream, name##_with_plain_buffers, .timeout = 60) \
+	{ \
+		run_with(name, "bundle,incremental"); \
+	} \
+	Test(stream, name##_with_nothing, .timeout = 60) \
+	{ \
+		run_with(name, "all"); \
 	}
 
 STREAM(many_messages)
