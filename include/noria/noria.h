@@ -10,6 +10,7 @@
 #include <noria/direct.h>
 #include <noria/directory.h>
 #include <noria/executor.h>
+#include <noria/datagram.h>
 #include <noria/failure.h>
 #include <noria/file.h>
 #include <noria/futex.h>

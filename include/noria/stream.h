@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Receive streams: one submission, many receives. The kernel fills buffers that belong to the runtime, and the task is
- * handed a view of them; a connection that is idle holds no buffer. The fastest way to receive.
+ * Streams: one submission, many results, queued until a task takes them. Those of datagrams are in datagram.h.
+ *
+ * Receive streams: the kernel fills buffers that belong to the runtime, and the task is handed a view of them; a
+ * connection that is idle holds no buffer. The fastest way to receive. On sockets that carry bytes small messages share
+ * a buffer, and large ones are shown in one piece where their buffers lie side by side; of other sockets each view is
+ * one message.
  *
  * The buffers are shared by all streams of a runtime (noria_config.receive_buffers). A stream whose task is slow queues
  * a share of them at most. When all are taken, a stream receives into memory of its own until some come back: it is
@@ -46,6 +50,43 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_recv_stream_next(struct noria_recv_stre
  * and not yet taken are dropped. Since 0.1.
  */
 NORIA_PUBLIC void noria_recv_stream_close(struct noria_recv_stream *stream);
+
+/*
+ * Accept streams: one submission, many connections. For servers that accept much; noria_accept() does the same one by
+ * one.
+ */
+struct noria_accept_stream {
+	uint64_t opaque[52];
+} __attribute__((aligned(16)));
+
+/*
+ * noria_accept_stream_open - begin to accept on a listening socket.
+ * @fd: stays the caller's; close it after the stream
+ * @flags: SOCK_CLOEXEC, SOCK_NONBLOCK, as for accept4(2)
+ * Returns: 0; -EINVAL when the stream is open already (noria_message() names both places) or for other flags; -ENXIO
+ * outside a runtime. Not a checkpoint. Since 0.2.
+ */
+#define noria_accept_stream_open(stream, fd, flags) \
+	noria_accept_stream_open_at((stream), (fd), (flags), NORIA_SITE("accept stream"))
+NORIA_PUBLIC NORIA_CHECKED int noria_accept_stream_open_at(struct noria_accept_stream *stream, int fd, int flags,
+							   const struct noria_site *site);
+
+/*
+ * noria_accept_stream_next - wait for a connection. An idle wait, as noria_accept() (run.h).
+ * Returns: its descriptor, the caller's from now on (its address: getpeername(2)); -ECANCELED, in a drain only when no
+ * accepted connection is left to hand out; -EINVAL when it is not open or another task waits on it; -EBADF when the
+ * stream or its descriptor was closed; -ENOMEM; -ENXIO outside a runtime; errors of accept(2), told once: after
+ * -EMFILE, -ENFILE, -ENOBUFS and -ENOMEM a server sleeps a little and calls again. Connections that are gone before
+ * they could be accepted are passed over. Checkpoint. Since 0.2.
+ */
+NORIA_PUBLIC NORIA_CHECKED int noria_accept_stream_next(struct noria_accept_stream *stream);
+
+/*
+ * noria_accept_stream_close - end the stream. Always completes, cancelled or not; may park until the kernel has let go.
+ * A task that waits in noria_accept_stream_next() meanwhile is told -EBADF. Connections accepted and not yet taken are
+ * closed. Since 0.2.
+ */
+NORIA_PUBLIC void noria_accept_stream_close(struct noria_accept_stream *stream);
 
 NORIA_END_DECLS
 #endif

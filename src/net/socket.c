@@ -5,6 +5,7 @@
  */
 #include "noria/net.h"
 
+#include "net/accept.h"
 #include "noria/direct.h"
 #include "noria/scope.h"
 #include "op/direct.h"
@@ -50,24 +51,6 @@ int noria_shutdown(int fd, int how)
 	return (int)op_call("shutdown", OP_ATTEMPT | OP_ALWAYS, io_uring_prep_shutdown, fd, how);
 }
 
-/* What accept(2) says to treat like "try again": the connection is gone, the listener is well. */
-static bool connection_was_gone(int error)
-{
-	switch (-error) {
-	case ECONNABORTED:
-	case ENETDOWN:
-	case EPROTO:
-	case ENOPROTOOPT:
-	case EHOSTDOWN:
-	case ENONET:
-	case EHOSTUNREACH:
-	case ENETUNREACH:
-	case EINTR:
-		return true;
-	}
-	return false;
-}
-
 static int accept_one(int fd, struct sockaddr *address, socklen_t *length, int flags, bool direct)
 {
 	struct task *task = noria_current();
@@ -81,7 +64,7 @@ static int accept_one(int fd, struct sockaddr *address, socklen_t *length, int f
 		r = direct ? op_call_direct(task, "accept", OP_POLLABLE, io_uring_prep_accept_direct, fd, address,
 					    length, flags)
 			   : (int)op_call("accept", OP_POLLABLE, io_uring_prep_accept, fd, address, length, flags);
-	while (connection_was_gone(r) && closes == *loop_closes(task->loop, fd));
+	while (accept_goes_on(r) && closes == *loop_closes(task->loop, fd));
 	return r;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Provided buffers: making them, following what the kernel does with them, giving them back. Records of pieces can never
- * run out: there are as many as buffers, or where a buffer is shared as many as bytes, in memory that is only touched
- * when it is used.
+ * Provided buffers: making them, following what the kernel does with them, giving them back. Records of pieces can
+ * never run out: there are as many as buffers, or where a buffer is shared as many as bytes, in memory that is only
+ * touched when it is used.
  */
 #include "op/buffers.h"
 

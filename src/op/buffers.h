@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Provided buffers: a ring of buffers from which the kernel takes when something arrives. A buffer is with the kernel,
- * in reserve, or taken: what was received into it is queued somewhere or shown to a task, as `pieces`, and when the last
- * piece has been released and the kernel is done with it, it is free again.
+ * in reserve, or taken: what was received into it is queued somewhere or shown to a task, as `pieces`, and when the
+ * last piece has been released and the kernel is done with it, it is free again.
  *
  * Where a ring is incremental the kernel fills a buffer by and by, with pieces of several streams, and lets go of it
  * when it is full; a completion that bundles spans several buffers, in the order in which they were provided. Only

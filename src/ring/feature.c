@@ -11,7 +11,6 @@
 #include "ring/ring.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +41,6 @@ static const struct {
 	enum feature feature;
 	unsigned first, last;
 } operation_table[] = {
-	{FEATURE_READ_MULTISHOT, IORING_OP_READ_MULTISHOT, IORING_OP_READ_MULTISHOT},
 	{FEATURE_FD_INSTALL, IORING_OP_FIXED_FD_INSTALL, IORING_OP_FIXED_FD_INSTALL},
 	{FEATURE_SEND_ZC, IORING_OP_SEND_ZC, IORING_OP_SEND_ZC},
 	{FEATURE_SENDMSG_ZC, IORING_OP_SENDMSG_ZC, IORING_OP_SENDMSG_ZC},
@@ -205,12 +203,6 @@ static bool knows_recvmsg_multishot(struct io_uring *uring, int socket)
 	return waits_or(uring, -ENOBUFS);
 }
 
-static bool knows_poll_multishot(struct io_uring *uring, int socket)
-{
-	io_uring_prep_poll_multishot(io_uring_get_sqe(uring), socket, POLLIN);
-	return waits_or(uring, 0);
-}
-
 /* The size of an int as an option of a socket: a kernel without socket commands refuses (-EOPNOTSUPP, -EINVAL). */
 static bool knows_socket_cmd(struct io_uring *uring, int socket)
 {
@@ -260,7 +252,6 @@ static int probe_sockets(struct io_uring *uring, uint64_t *there)
 		return -errno;
 	*there |= knows_recv_multishot(uring, pair[0]) ? bit(FEATURE_RECV_MULTISHOT) : 0;
 	*there |= knows_recvmsg_multishot(uring, pair[0]) ? bit(FEATURE_RECVMSG_MULTISHOT) : 0;
-	*there |= knows_poll_multishot(uring, pair[0]) ? bit(FEATURE_POLL_MULTISHOT) : 0;
 	*there |= knows_socket_cmd(uring, pair[1]) ? bit(FEATURE_SOCKET_CMD) : 0;
 	*there |= knows_accept_multishot(uring) ? bit(FEATURE_ACCEPT_MULTISHOT) : 0;
 	close(pair[0]);

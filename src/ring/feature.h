@@ -45,10 +45,6 @@
 	  "a submission for each datagram") \
 	X(ACCEPT_MULTISHOT, "accept_multishot", "5.19", "one submission for many connections", \
 	  "a submission for each connection") \
-	X(POLL_MULTISHOT, "poll_multishot", "5.13", "one submission for many readiness events", \
-	  "a submission for each event") \
-	X(READ_MULTISHOT, "read_multishot", "6.7", "one submission for many reads of a pipe or an event descriptor", \
-	  "a submission for each read") \
 	X(DIRECT, "direct", "5.19", "direct descriptors: files that only the ring knows", \
 	  "ordinary descriptors in their place") \
 	X(FD_INSTALL, "fd_install", "6.8", "a direct descriptor becomes an ordinary one", \

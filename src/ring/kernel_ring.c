@@ -209,6 +209,14 @@ static int64_t kernel_attempt(struct ring *ring, const struct io_uring_sqe *sqe)
 	return r < 0 ? -errno : r;
 }
 
+static int kernel_send_many(struct ring *ring, int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	int r = sendmmsg(fd, messages, count, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	(void)ring;
+	return r < 0 ? -errno : r;
+}
+
 static bool kernel_splice_waits(struct ring *ring, int fd_in, int fd_out)
 {
 	int type;
@@ -353,6 +361,7 @@ static const struct ring_class kernel_class = {
 	.enter = kernel_enter,
 	.push = kernel_push,
 	.attempt = kernel_attempt,
+	.send_many = kernel_send_many,
 	.splice_waits = kernel_splice_waits,
 	.provide = kernel_provide,
 	.fix = kernel_fix,

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct mmsghdr;
 struct ring;
 
 struct ring_class {
@@ -31,6 +32,11 @@ struct ring_class {
 	void (*push)(struct ring *ring);
 	/* Carry out an operation here and now if that cannot block; -EAGAIN when it must be submitted instead. */
 	int64_t (*attempt)(struct ring *ring, const struct io_uring_sqe *sqe);
+	/*
+	 * As many of these messages as leave without waiting: how many, or when that is none a negative errno; -EAGAIN
+	 * when they must be submitted instead.
+	 */
+	int (*send_many)(struct ring *ring, int fd, struct mmsghdr *messages, unsigned count, int flags);
 	/* Might a splice between these wait inside, whatever its flags say? (From a socket into a pipe, it would.) */
 	bool (*splice_waits)(struct ring *ring, int fd_in, int fd_out);
 	/* Give the kernel a ring of receive buffers (NULL: take it away). Returns 0; -EEXIST: the group has one. */
