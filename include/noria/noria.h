@@ -7,10 +7,10 @@
 #include <noria/block.h>
 #include <noria/chain.h>
 #include <noria/channel.h>
+#include <noria/datagram.h>
 #include <noria/direct.h>
 #include <noria/directory.h>
 #include <noria/executor.h>
-#include <noria/datagram.h>
 #include <noria/failure.h>
 #include <noria/file.h>
 #include <noria/futex.h>

@@ -168,6 +168,25 @@ UNIT_WITH(stream_buffers, messages_stay_whole, &sixteen)
 	return 0;
 }
 
+/* What was queued and never taken is free with the stream: messages of which the second stands in the queue. */
+UNIT_WITH(stream_buffers, closing_frees_the_queue, &sixteen)
+{
+	struct noria_recv_stream stream;
+	const void *data;
+	int pair[2];
+
+	MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	for (int i = 0; i < 3; i++)
+		MUST(noria_send(pair[1], "message", 7, 0) == 7);
+	MUST(noria_recv_stream_open(&stream, pair[0]) == 0 && noria_recv_stream_next(&stream, &data) == 7);
+	if (has(FEATURE_RECV_MULTISHOT) && has(FEATURE_BUFFER_RING))
+		UNTIL(noria_loop->buffers[0]->left <= COUNT - 3);
+	noria_recv_stream_close(&stream);
+	all_free();
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
 struct flow {
 	int pair[2];
 	size_t size, total;

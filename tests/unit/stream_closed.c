@@ -44,6 +44,24 @@ UNIT(stream_closed, by_another_task_while_one_waits)
 	return 0;
 }
 
+/* A stream that was not under way when its descriptor was closed does not begin with the number's next owner. */
+UNIT(stream_closed, an_idle_one_leaves_the_next_owner_alone)
+{
+	const void *data;
+	int pair[2], next[2];
+
+	unit_pair(pair);
+	MUST(noria_recv_stream_open(&shared, pair[0]) == 0);
+	EXPECT_EQ(noria_close(pair[0]), 0);
+	unit_pair(next);
+	MUST(next[0] == pair[0]);
+	MUST(noria_send(next[1], "x", 1, 0) == 1);
+	EXPECT_EQ(noria_within(noria_msec(5), noria_recv_stream_next(&shared, &data)), -EBADF);
+	noria_recv_stream_close(&shared);
+	EXPECT_EQ(noria_close(pair[1]) | noria_close(next[0]) | noria_close(next[1]), 0);
+	return 0;
+}
+
 static int send_lots(void *arg)
 {
 	static char lots[1 << 20];
