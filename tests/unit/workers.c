@@ -306,6 +306,25 @@ UNIT(workers, a_cancel_before_and_while_waiting_starts_nothing)
 	return 0;
 }
 
+/* The worker is stopped, so it cannot take the call; it finds the call taken back when it goes on. */
+UNIT(workers, a_call_taken_back_never_starts)
+{
+	struct noria_workers *workers;
+	pid_t pid;
+
+	share();
+	workers = open_workers((struct noria_workers_options){0});
+	MUST(noria_workers_call(workers, idle_pid, &pid, sizeof pid) == 0);
+	MUST(kill(pid, SIGSTOP) == 0);
+	EXPECT_EQ(noria_within(noria_msec(2), noria_workers_call(workers, count_call, NULL, 0)), -ETIMEDOUT);
+	MUST(kill(pid, SIGCONT) == 0);
+	EXPECT_EQ(noria_workers_call(workers, count_call, NULL, 0), 0);
+	EXPECT_EQ(noria_workers_call(workers, count_call, NULL, 0), 1);
+	EXPECT_EQ(noria_workers_close(workers), 0);
+	munmap(shared, 4096);
+	return 0;
+}
+
 static int call_count(void *arg)
 {
 	return noria_workers_call(arg, count_call, NULL, 0);
@@ -405,9 +424,9 @@ static int use_stack(void *arg)
 {
 	volatile char large[1 << 20];
 
-	large[0] = *(char *)arg;
-	large[sizeof large - 1] = large[0];
-	return large[sizeof large - 1];
+	for (size_t i = 0; i < sizeof large; i++)
+		large[i] = *(char *)arg;
+	return large[sizeof large / 2];
 }
 
 /* The fork was made on a task's small stack. */
