@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 #
-# Runs one example and checks what it does: check.py copy|echo|fanout|happy|hasher|ports|proxy|supervise PROGRAM.
+# Runs one example and checks what it does: check.py copy|echo|fanout|happy|hasher|ports|proxy|supervise|udp PROGRAM.
 # Exit status 0: it does what it says.
 
 import os
@@ -269,7 +269,36 @@ def supervise(program):
             supervisor.kill()
 
 
+def udp(program):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with subprocess.Popen([program, str(port)], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout.readline() == "ready\n"
+            clients = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(5)]
+            for number, client in enumerate(clients):
+                client.settimeout(10)
+                client.connect(("127.0.0.1", port))
+                for question in range(20):
+                    client.send(b"question %d of %d " % (question, number))
+            for number, client in enumerate(clients):
+                for question in range(20):
+                    answer = client.recv(2000)
+                    start = b"question %d of %d " % (question, number)
+                    assert answer.startswith(start), answer
+                    assert abs(int(answer[len(start):]) / 1e9 - time.time()) < 60, "that is not the time"
+                client.close()
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(10) == 0, f"exit status {server.returncode} after SIGTERM"
+            told = server.stdout.read().split()
+            assert told[:3] == ["100", "answered", "in"] and told[-2:] == ["0", "dropped"], told
+        finally:
+            server.kill()
+
+
 if __name__ == "__main__":
     checks = {"copy": copy, "echo": echo, "fanout": fanout, "happy": happy, "hasher": hasher, "ports": ports,
-              "proxy": proxy, "supervise": supervise}
+              "proxy": proxy, "supervise": supervise,
+              "udp": udp}
     checks[sys.argv[1]](sys.argv[2])

@@ -95,6 +95,31 @@ static int what_is_not_taken_is_closed(__attribute__((unused)) void *arg)
 	return 0;
 }
 
+/* While its task does not come, a stream takes no more than it queues: the others wait at the listener. */
+static int a_slow_task_is_not_flooded(__attribute__((unused)) void *arg)
+{
+	struct noria_accept_stream stream;
+	int fd = listener(), clients[MANY], taken, before;
+
+	MUST(noria_accept_stream_open(&stream, fd, SOCK_CLOEXEC) == 0);
+	EXPECT_EQ(noria_within(noria_usec(100), noria_accept_stream_next(&stream)), -ETIMEDOUT);
+	before = unit_count_fds();
+	for (int i = 0; i < MANY; i++) {
+		clients[i] = client();
+		MUST(noria_yield() == 0 && noria_yield() == 0);
+	}
+	EXPECT(unit_count_fds() - before - MANY <= 64 + 32);
+	for (int i = 0; i < MANY; i++) {
+		taken = noria_accept_stream_next(&stream);
+		MUST(taken >= 0);
+		EXPECT_EQ(port_of(taken, true), port_of(clients[i], false));
+		EXPECT_EQ(noria_close(taken) | noria_close(clients[i]), 0);
+	}
+	noria_accept_stream_close(&stream);
+	EXPECT_EQ(noria_close(fd), 0);
+	return 0;
+}
+
 static int a_cancel_loses_none(__attribute__((unused)) void *arg)
 {
 	struct noria_accept_stream stream;
@@ -141,6 +166,11 @@ static int a_drain_hands_out_what_there_is(__attribute__((unused)) void *arg)
 	EXPECT_EQ(noria_accept_stream_next(&stream), -ECANCELED);
 	EXPECT_EQ(noria_accept_stream_next(&stream), -ECANCELED);
 	MUST(noria_scope_close(&scope, 0) == 0);
+	clients[0] = client(); /* nothing is accepted any more: it is left to the listener */
+	MUST(noria_sleep(noria_msec(1)) == 0);
+	taken = noria_within(noria_sec(5), noria_accept(fd, NULL, NULL));
+	MUST(taken >= 0);
+	EXPECT_EQ(noria_close(taken) | noria_close(clients[0]), 0);
 	for (int i = 0; i < 3; i++)
 		clients[i] = client();
 	taken = noria_accept_stream_next(&stream);
@@ -281,6 +311,7 @@ static const struct noria_config small = {.ring_entries = 2, .ring_entries_max =
 
 ACCEPT(each_connection_once)
 ACCEPT(what_is_not_taken_is_closed)
+ACCEPT(a_slow_task_is_not_flooded)
 ACCEPT(a_cancel_loses_none)
 ACCEPT(a_drain_hands_out_what_there_is)
 ACCEPT(no_descriptor_is_told_once)
