@@ -30,6 +30,8 @@
 #include <noria/task.h>
 #include <noria/time.h>
 #include <noria/value.h>
+#include <noria/watch.h>
+#include <noria/whole.h>
 #include <noria/workers.h>
 #include <noria/writer.h>
 

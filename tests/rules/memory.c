@@ -324,3 +324,37 @@ MEMORY(pools_of_memory, &defaults)
 	MUST(noria_block_get(blocks, &block) == 0 && noria_block_put(block) == 0);
 	return noria_blocks_close(blocks);
 }
+
+static int read_and_replace(int directory)
+{
+	size_t size;
+	void *data;
+
+	noria_try(noria_read_file(AT_FDCWD, "/proc/self/status", 1 << 20, &data, &size));
+	free(data);
+	return noria_replace_file(directory, "file", "content", 7, 0600);
+}
+
+/* Into a directory that is removed afterwards, which says whether something was left in it. */
+MEMORY(whole_files, &defaults)
+{
+	char path[] = "/tmp/noria-memory-XXXXXX";
+	noria_autoclose int directory = -1;
+	int r;
+
+	MUST(mkdtemp(path));
+	directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	MUST(directory >= 0);
+	r = read_and_replace(directory);
+	MUST(unlinkat(directory, "file", 0) == (r == 0 ? 0 : -1));
+	MUST(rmdir(path) == 0);
+	return r;
+}
+
+MEMORY(watched_files, &defaults)
+{
+	noria_autoinotify struct noria_inotify *inotify = NULL;
+
+	noria_try(noria_inotify_open(&inotify));
+	return noria_inotify_add(inotify, "/tmp", 0x100) < 0 ? -ENOMEM : 0;
+}
