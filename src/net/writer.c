@@ -5,8 +5,8 @@
  * task parks: then what is pending becomes the one send in flight, an entry placed beside that of the operation that
  * the task parks on. Its completion concerns nobody but the writer, which keeps an error for the next call.
  *
- * There is one send in flight at most, so the order is kept. What it could not move (the socket is full and has
- * O_NONBLOCK) goes when a poll says that there is room.
+ * There is one send in flight at most, so the order is kept. It waits in the kernel for a socket that is full, whatever
+ * O_NONBLOCK says (rings ask for readiness themselves); when a part is all that it moved, the rest follows.
  */
 #include "noria/writer.h"
 
@@ -19,13 +19,12 @@
 #include "scope/scope.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 struct writer {
-	struct submission submission; /* the send in flight, or the poll before it */
+	struct submission submission; /* the send in flight */
 	struct cork cork;             /* in task->corks, while bytes are pending */
 	struct leftover leftover;
 	struct wait *wait; /* of the task, for the send in flight */
@@ -69,14 +68,6 @@ static void launch(struct writer *writer)
 	noria_submit(noria_loop, &writer->submission);
 }
 
-static void launch_poll(struct writer *writer)
-{
-	io_uring_initialize_sqe(&writer->submission.sqe);
-	io_uring_prep_poll_add(&writer->submission.sqe, writer->fd, POLLOUT);
-	writer->armed = true;
-	noria_submit(noria_loop, &writer->submission);
-}
-
 static void moved(struct writer *writer, size_t size)
 {
 	writer->sent += size;
@@ -97,12 +88,10 @@ static bool lost_fd(struct writer *writer)
 }
 
 /* Go on with what is left, if something is, and if there is no reason to stop. */
-static void follow(struct writer *writer, bool full)
+static void follow(struct writer *writer)
 {
 	if (writer->used == writer->from || !writer->leaving || lost_fd(writer) || writer->error < 0)
 		writer->leaving = false;
-	else if (full)
-		launch_poll(writer);
 	else
 		launch(writer);
 }
@@ -110,19 +99,15 @@ static void follow(struct writer *writer, bool full)
 static void completed(struct submission *submission, int32_t result, uint32_t flags, bool last)
 {
 	struct writer *writer = container_of(submission, struct writer, submission);
-	bool sends = submission->sqe.opcode == IORING_OP_SEND, full = false;
 
-	(void)flags, (void)last; /* neither has more than one completion */
+	(void)flags, (void)last; /* a send has one completion */
 	writer->armed = false;
-	if (sends) {
-		full = result == -EAGAIN || (result >= 0 && (size_t)result < writer->flying);
-		moved(writer, result > 0 ? (size_t)result : 0);
-	}
+	moved(writer, result > 0 ? (size_t)result : 0);
 	if (submission->cancel_asked)
 		writer->leaving = false;
-	if (result < 0 && result != -EAGAIN && result != -EINTR && !(result == -ECANCELED && submission->cancel_asked))
+	if (result < 0 && result != -EINTR && !(result == -ECANCELED && submission->cancel_asked))
 		writer->error = result;
-	follow(writer, full);
+	follow(writer);
 	if (!writer->armed && writer->wait && !writer->wait->done)
 		noria_wait_complete(writer->wait);
 }
@@ -150,7 +135,7 @@ static void leave(struct cork *cork_)
 	}
 	writer->leaving = true;
 	if (!writer->armed)
-		follow(writer, false);
+		follow(writer);
 }
 
 static void abandon(struct wait *wait)

@@ -19,7 +19,7 @@ enum { WORKERS = 48, TICKETS_MAX = 512, OPERATIONS = RACE_SANITIZED ? 60000 : 20
 static const struct storm_subject *const subjects[] = {
 	&storm_bytes,    &storm_calls,    &storm_files,      &storm_scopes,   &storm_locks,
 	&storm_meetings, &storm_items,    &storm_broadcasts, &storm_promises, &storm_groups,
-	&storm_policies, &storm_children, &storm_values,     &storm_names,
+	&storm_policies, &storm_children, &storm_values,     &storm_sockets,  &storm_names,
 };
 
 #define for_each_subject(i) for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++)

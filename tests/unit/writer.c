@@ -120,7 +120,7 @@ UNIT_WITH(writer, the_order_is_kept_whatever_the_socket_takes, &narrow)
 	return 0;
 }
 
-/* A socket that is full and has O_NONBLOCK: what left by itself goes on by itself, while the task waits for the answer. */
+/* The socket is full, whether it has O_NONBLOCK or not: what left by itself goes on by itself, while the task waits for the answer. */
 static int read_and_answer(void *arg)
 {
 	static char bytes[1 << 16];
@@ -135,7 +135,7 @@ static int read_and_answer(void *arg)
 
 UNIT(writer, what_does_not_fit_the_socket_follows_by_itself)
 {
-	static char buffer[300000];
+	static char buffer[300100];
 	struct noria_writer writer;
 	struct noria_group group;
 	int pair[2], few = 4096;
@@ -144,11 +144,14 @@ UNIT(writer, what_does_not_fit_the_socket_follows_by_itself)
 	unit_pair(pair);
 	MUST(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &few, sizeof few) == 0);
 	MUST(fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
+	MUST(noria_writer_open(&writer, pair[0], buffer, sizeof buffer) == 0);
+	for (int i = 0; i < 300; i++) {
+		EXPECT_EQ(noria_writer_printf(&writer, "%0999d\n", i), 0);
+		if (i == 150)
+			EXPECT_EQ(noria_sleep(noria_msec(1)), 0); /* these are in flight, the others are behind them */
+	}
 	MUST(noria_group_open(&group) == 0);
 	MUST(noria_spawn(&group, read_and_answer, &pair[1]) == 0);
-	MUST(noria_writer_open(&writer, pair[0], buffer, sizeof buffer) == 0);
-	for (int i = 0; i < 300; i++)
-		EXPECT_EQ(noria_writer_printf(&writer, "%0999d\n", i), 0);
 	EXPECT_EQ(noria_recv(pair[0], &byte, 1, 0), 1);
 	EXPECT(byte == '!');
 	EXPECT_EQ(noria_writer_sent(&writer), 300000);
