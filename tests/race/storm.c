@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 enum { FLAT_RUNS = 10, FLAT_KIB = 4096 }; /* what the allocator may keep */
-enum { WORKERS = 48, TICKETS_MAX = 512, OPERATIONS = RACE_SANITIZED ? 60000 : 200000 };
+enum { WORKERS = 48, TICKETS_MAX = 2048, OPERATIONS = RACE_SANITIZED ? 60000 : 200000 };
 
 static const struct storm_subject *const subjects[] = {
 	&storm_bytes,    &storm_calls,    &storm_files,      &storm_scopes,   &storm_locks,

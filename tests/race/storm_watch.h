@@ -5,7 +5,7 @@
 
 #include "storm.h"
 
-enum { STORM_ENTRIES_MAX = 96 };
+enum { STORM_ENTRIES_MAX = 192 };
 
 /* An operation of the table, and how it has ended so far. */
 struct storm_entry {
