@@ -34,6 +34,12 @@ int64_t noria_file_block(const struct blocking *call);
 					    .number = (number_), \
 					    .arguments = {__VA_ARGS__}})
 
+/*
+ * The same for a function, which returns 0 or a negative errno. It may give up when noria_offload_cancelled() says so,
+ * with -ECANCELED: that is -EBADF where the cancel came of a close.
+ */
+int noria_file_offload(struct task *task, int fd, int second_fd, int (*fn)(void *arg), void *arg);
+
 /* Has the ring of the running task this? Outside a task: no, and whoever is asked next says so. */
 static inline bool file_ring_has(enum feature feature)
 {

@@ -22,12 +22,23 @@ static size_t length(const void *event)
 	return ((const struct fanotify_event_metadata *)event)->event_len;
 }
 
+/* The descriptor of the file, and with FAN_REPORT_PIDFD that of the process. */
 static void drop(void *event)
 {
 	const struct fanotify_event_metadata *metadata = event;
+	const struct fanotify_event_info_header *info;
 
 	if (metadata->fd >= 0)
 		close(metadata->fd);
+	for (size_t at = metadata->metadata_len; at < metadata->event_len; at += info->len) {
+		info = (const void *)((const char *)event + at);
+		if (info->info_type == FAN_EVENT_INFO_TYPE_PIDFD) {
+			int fd = ((const struct fanotify_event_info_pidfd *)(const void *)info)->pidfd;
+
+			if (fd >= 0)
+				close(fd);
+		}
+	}
 }
 
 static int refuse(int error)
@@ -65,7 +76,7 @@ int noria_fanotify_mark(struct noria_fanotify *fanotify, unsigned flags, uint64_
 	int fd = from_public(fanotify)->fd, r;
 
 	_Static_assert(sizeof(long) == 8, "the mask is one argument");
-	r = (int)file_block("fanotify_mark", fd, -1, SYS_fanotify_mark, fd, (long)flags, (long)mask, (long)dirfd,
+	r = (int)file_block("fanotify_mark", fd, dirfd, SYS_fanotify_mark, fd, (long)flags, (long)mask, (long)dirfd,
 			    (long)(uintptr_t)path);
 	return r == -EPERM ? refuse(r) : r;
 }

@@ -6,8 +6,10 @@
  */
 #include "file/listing.h"
 
+#include "file/blocking.h"
 #include "noria/offload.h"
 #include "noria/op.h"
+#include "scope/failure.h"
 #include "scope/scope.h"
 
 #include <dirent.h>
@@ -183,13 +185,22 @@ static int read_directory(void *arg)
 	return r;
 }
 
-/* A reader that stopped early for a cancel has not told the scope that it was heard of. */
+/*
+ * It uses the descriptor that it reads, or the one below which it looks for that. A reader that stopped early for a
+ * cancel has not told the scope that it was heard of.
+ */
 static int run_reader(struct reader *reader)
 {
-	int r = noria_offload(read_directory, reader);
+	int fd = reader->listing->fd < 0 ? reader->dirfd : reader->listing->fd;
+	struct task *task = noria_current();
+	int r = noria_file_refuse_direct("reading a directory", fd, -1);
 
+	if (r == 0)
+		r = noria_file_offload(task, fd, -1, read_directory, reader);
 	if (r == -ECANCELED)
-		(void)scope_checkpoint(noria_current());
+		(void)scope_checkpoint(task);
+	if (r < 0)
+		noria_error_arose(task, r);
 	return r;
 }
 

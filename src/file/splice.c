@@ -35,8 +35,13 @@ static ssize_t splice_when_ready(struct task *task, int fd_in, off_t *offset_in,
 ssize_t noria_splice(int fd_in, off_t *offset_in, int fd_out, off_t *offset_out, size_t size, unsigned flags)
 {
 	struct task *task = noria_current();
-	ssize_t r = task ? splice_when_ready(task, fd_in, offset_in, fd_out, offset_out, size, flags) : -ENXIO;
+	ssize_t r;
 
+	if (!task)
+		return -ENXIO;
+	if ((offset_in && *offset_in < 0) || (offset_out && *offset_out < 0))
+		return -EINVAL; /* to the entry -1 is what NULL is here */
+	r = splice_when_ready(task, fd_in, offset_in, fd_out, offset_out, size, flags);
 	if (r > 0 && offset_in)
 		*offset_in += r;
 	if (r > 0 && offset_out)

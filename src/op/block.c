@@ -219,10 +219,10 @@ int noria_block_get_at(struct noria_blocks *blocks, void **ret_block, const stru
 	r = scope_door(task);
 	if (r < 0)
 		return r;
-	if (blocks->free) {
+	if (blocks->free && !blocks->closing) {
 		getting.block = take(blocks, site);
 		task_spend(task);
-	} else {
+	} else if (!blocks->closing) {
 		r = noria_turn_wait_told(&getting.turn, task, &blocks->waiters, &get_class, told);
 		if (r < 0)
 			return r;
@@ -278,14 +278,24 @@ void noria_autoblock_(void *variable)
 	(void)noria_block_put(*(void **)variable);
 }
 
-int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block **ret_block)
+/* How many blocks, from the first, an operation is on: more than one by its program's own arrangement. */
+static unsigned count_blocks(const struct noria_blocks *blocks, size_t offset, size_t size)
+{
+	size_t within = offset % blocks->size, left = blocks->count - offset / blocks->size;
+	size_t count = within + size <= blocks->size ? 1 : (within + size + blocks->size - 1) / blocks->size;
+
+	return (unsigned)(count < left ? count : left);
+}
+
+int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block_use *ret_use)
 {
 	uint8_t opcode = sqe->opcode;
 	struct noria_blocks *blocks;
 	struct block *block;
+	unsigned count;
 	size_t offset;
 
-	*ret_block = NULL;
+	ret_use->count = 0;
 	if (opcode != IORING_OP_READ && opcode != IORING_OP_WRITE && opcode != IORING_OP_RECV &&
 	    opcode != IORING_OP_SEND)
 		return 0;
@@ -294,22 +304,26 @@ int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block **
 		return 0;
 	offset = sqe->addr - blocks->memory;
 	block = &blocks->table[offset / blocks->size];
-	if (!block->taken)
-		return noria_refuse(-EFAULT, "memory of a block that was put back");
-	if (blocks->size - offset % blocks->size < sqe->len)
-		return 0; /* into the next block: the caller's own arrangement */
-	if (blocks->slot >= 0 && opcode == IORING_OP_READ)
-		sqe->opcode = IORING_OP_READ_FIXED;
-	else if (blocks->slot >= 0 && opcode == IORING_OP_WRITE)
-		sqe->opcode = IORING_OP_WRITE_FIXED;
-	if (sqe->opcode != opcode)
-		sqe->buf_index = (uint16_t)blocks->slot;
-	block->operations++;
-	*ret_block = block;
+	count = count_blocks(blocks, offset, sqe->len);
+	for (unsigned i = 0; i < count; i++)
+		if (!block[i].taken)
+			return noria_refuse(-EFAULT, "memory of a block that was put back");
+	if (blocks->slot >= 0 && blocks->bytes - offset >= sqe->len) {
+		if (opcode == IORING_OP_READ)
+			sqe->opcode = IORING_OP_READ_FIXED;
+		else if (opcode == IORING_OP_WRITE)
+			sqe->opcode = IORING_OP_WRITE_FIXED;
+		if (sqe->opcode != opcode)
+			sqe->buf_index = (uint16_t)blocks->slot;
+	}
+	*ret_use = (struct block_use){.first = block, .count = count};
+	for (unsigned i = 0; i < count; i++)
+		block[i].operations++;
 	return 0;
 }
 
-void noria_block_used(struct block *block)
+void noria_block_used(const struct block_use *use)
 {
-	block->operations--;
+	for (unsigned i = 0; i < use->count; i++)
+		use->first[i].operations--;
 }

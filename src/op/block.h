@@ -8,13 +8,19 @@
 struct block;
 struct loop;
 
+/* The blocks that an operation is on. */
+struct block_use {
+	struct block *first;
+	unsigned count; /* 0: none */
+};
+
 /*
- * An operation with this entry begins. If its memory is a block, that is in use until noria_block_used(), and where the
- * pool is registered the entry becomes one for registered memory. `ret_block` is set to it, or to NULL. Returns 0;
- * -EFAULT with noria_message() for a block that was put back.
+ * An operation with this entry begins. If its memory is in blocks, these are in use until noria_block_used(), and where
+ * the pool is registered the entry becomes one for registered memory. Returns 0; -EFAULT with noria_message() for a
+ * block that was put back.
  */
-int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block **ret_block);
-void noria_block_used(struct block *block);
+int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block_use *ret_use);
+void noria_block_used(const struct block_use *use);
 
 /* At the end of the run: those whose blocks never came back. */
 void noria_blocks_free_all(struct loop *loop);

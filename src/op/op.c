@@ -239,13 +239,12 @@ static int64_t run_in(struct task *task, struct op *op, const char *name, unsign
 /* The loop has pools of blocks: the operation may be on one. */
 static int64_t run_on_block(struct task *task, struct op *op, const char *name, unsigned flags)
 {
-	struct block *block;
-	int64_t r = noria_block_use(task->loop, &op->submission.sqe, &block);
+	struct block_use use;
+	int64_t r = noria_block_use(task->loop, &op->submission.sqe, &use);
 
 	if (r >= 0)
 		r = run_in(task, op, name, flags);
-	if (block)
-		noria_block_used(block);
+	noria_block_used(&use);
 	return r;
 }
 

@@ -273,7 +273,88 @@ UNIT(block, an_operation_over_several_blocks)
 	return 0;
 }
 
+struct over {
+	char *low;
+	int fd;
+};
+
+static int read_over(void *arg)
+{
+	struct over *over = arg;
+
+	return noria_read(over->fd, over->low + 100, 3 * 4096) == 5 ? 0 : -EIO;
+}
+
+/* R02: each of the blocks that it is on. */
+UNIT(block, none_of_several_can_be_put_back_under_an_operation)
+{
+	struct noria_blocks *blocks;
+	struct noria_group group;
+	struct over over;
+	void *block[4];
+	int pair[2];
+
+	MUST(pipe2(pair, O_CLOEXEC) == 0 && noria_blocks_open(4, 4096, 0, &blocks) == 0);
+	over.fd = pair[0];
+	for (unsigned i = 0; i < 4; i++)
+		MUST(noria_block_get(blocks, &block[i]) == 0);
+	over.low = block[0];
+	MUST(block[3] == over.low + 3 * 4096);
+	MUST(noria_group_open(&group) == 0 && noria_spawn(&group, read_over, &over) == 0);
+	for (int i = 0; i < 3; i++)
+		MUST(noria_yield() == 0);
+	for (unsigned i = 0; i < 4; i++)
+		EXPECT_EQ(noria_block_put(block[i]), -EBUSY);
+	MUST(write(pair[1], "bytes", 5) == 5);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	EXPECT(memcmp(over.low + 100, "bytes", 5) == 0);
+	EXPECT_EQ(noria_block_put(block[2]), 0);
+	EXPECT_EQ(noria_read(pair[0], block[1], 4097), -EFAULT);
+	EXPECT_EQ(noria_write(pair[1], block[0], 8192), 8192); /* up to the end of the second */
+	EXPECT_EQ(noria_block_put(block[0]) | noria_block_put(block[1]) | noria_block_put(block[3]), 0);
+	EXPECT(noria_blocks_close(blocks) == 0 && noria_close(pair[0]) == 0 && noria_close(pair[1]) == 0);
+	return 0;
+}
+
 static void *kept;
+static struct noria_blocks *forgotten;
+
+static int forget_two(__attribute__((unused)) void *arg)
+{
+	MUST(noria_blocks_open(2, 4096, 0, &forgotten) == 0);
+	return noria_block_get(forgotten, &kept);
+}
+
+/* Whoever asks the pool for a block after its task has ended is told, whether there is one or not. */
+UNIT(block, a_forgotten_pool_gives_no_more_blocks)
+{
+	struct noria_group group;
+	void *block = NULL;
+
+	MUST(noria_group_open(&group) == 0 && noria_spawn(&group, forget_two, NULL) == 0);
+	EXPECT_EQ(noria_group_close(&group, 0), -EINVAL);
+	EXPECT_EQ(noria_block_get(forgotten, &block), -EBADF);
+	EXPECT_EQ(noria_block_put(kept), 0);
+	return 0;
+}
+
+static int forget_one(__attribute__((unused)) void *arg)
+{
+	MUST(noria_blocks_open(1, 4096, 0, &forgotten) == 0);
+	return noria_block_get(forgotten, &kept);
+}
+
+UNIT(block, a_forgotten_pool_without_blocks_is_not_waited_for)
+{
+	struct noria_group group;
+	void *block = NULL;
+
+	MUST(noria_group_open(&group) == 0 && noria_spawn(&group, forget_one, NULL) == 0);
+	EXPECT_EQ(noria_group_close(&group, 0), -EINVAL);
+	EXPECT_EQ(noria_within(noria_sec(5), noria_block_get(forgotten, &block)), -EBADF);
+	EXPECT_EQ(noria_block_put(kept), 0);
+	return 0;
+}
 
 static int forget(__attribute__((unused)) void *arg)
 {

@@ -239,6 +239,51 @@ UNIT(directory, one_task_at_a_time_and_closed_under_it)
 	return 0;
 }
 
+static int list_below(void *arg)
+{
+	struct noria_directory *directory = NULL;
+	int r = noria_directory_open(*(int *)arg, ".", &directory);
+
+	EXPECT_EQ(r, -EBADF);
+	noria_directory_close(directory);
+	return 0;
+}
+
+static int walk_below(void *arg)
+{
+	struct noria_walk *walk = NULL;
+	int r = noria_walk_open(*(int *)arg, ".", 0, 0, &walk);
+
+	EXPECT_EQ(r, -EBADF);
+	noria_walk_close(walk);
+	return 0;
+}
+
+static const struct noria_config one_thread = {.executor_threads = 1};
+
+/* R10: what waits for a thread must not list the directory that gets the descriptor's number next. */
+UNIT_WITH(directory, closing_what_it_lies_below_ends_opening, &one_thread)
+{
+	struct noria_group holding, listing;
+	int ends[2], fd = make_place(), number = open(place, O_RDONLY | O_DIRECTORY | O_CLOEXEC), next;
+
+	MUST(number >= 0 && pipe2(ends, O_CLOEXEC) == 0);
+	MUST(noria_group_open(&holding) == 0 && noria_spawn(&holding, unit_hold_thread, &ends[0]) == 0);
+	MUST(noria_yield() == 0);
+	MUST(noria_group_open(&listing) == 0 && noria_spawn(&listing, list_below, &number) == 0 &&
+	     noria_spawn(&listing, walk_below, &number) == 0);
+	MUST(noria_yield() == 0);
+	EXPECT_EQ(noria_close(number), 0);
+	next = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	EXPECT_EQ(next, number);
+	MUST(write(ends[1], "", 1) == 1);
+	EXPECT_EQ(noria_group_close(&listing, 0), 0);
+	EXPECT_EQ(noria_group_close(&holding, 0), 0);
+	EXPECT(noria_close(next) == 0 && noria_close(ends[0]) == 0 && noria_close(ends[1]) == 0);
+	remove_place(fd);
+	return 0;
+}
+
 static int forget(void *arg)
 {
 	struct noria_directory *directory;

@@ -170,19 +170,6 @@ UNIT(file, opening_a_fifo_freezes_nobody)
 	return 0;
 }
 
-/* The executor's only thread waits for a byte. */
-static int wait_for_byte(void *arg)
-{
-	char byte;
-
-	return (int)read(*(int *)arg, &byte, 1);
-}
-
-static int hold_thread(void *arg)
-{
-	return noria_offload(wait_for_byte, arg) == 1 ? 0 : -EIO;
-}
-
 static int change_mode(void *arg)
 {
 	return noria_fchmod(*(int *)arg, 0644) == -EBADF ? 0 : -EIO;
@@ -198,7 +185,7 @@ UNIT_WITH(file, closing_takes_out_a_call_that_waits_for_a_thread, &one_thread)
 	struct stat status;
 
 	MUST(pipe2(ends, O_CLOEXEC) == 0);
-	MUST(noria_group_open(&holding) == 0 && noria_spawn(&holding, hold_thread, &ends[0]) == 0);
+	MUST(noria_group_open(&holding) == 0 && noria_spawn(&holding, unit_hold_thread, &ends[0]) == 0);
 	MUST(noria_yield() == 0);
 	MUST(noria_group_open(&changing) == 0 && noria_spawn(&changing, change_mode, &number) == 0);
 	MUST(noria_yield() == 0);

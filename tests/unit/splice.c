@@ -54,6 +54,10 @@ UNIT(splice, errors)
 	EXPECT_EQ(noria_splice(file, NULL, 9999, NULL, 10, 0), -EBADF);
 	EXPECT_EQ(noria_splice(file, NULL, channel[0], NULL, 10, 0), -EBADF);
 	EXPECT_EQ(offset, 0);
+	offset = -1; /* no position, although the kernel's entry knows it as one */
+	EXPECT_EQ(noria_splice(file, &offset, channel[1], NULL, 10, 0), -EINVAL);
+	EXPECT_EQ(noria_splice(channel[0], NULL, file, &offset, 10, SPLICE_F_NONBLOCK), -EINVAL);
+	EXPECT_EQ(offset, -1);
 	EXPECT_EQ(noria_close(channel[0]) | noria_close(channel[1]) | noria_close(file), 0);
 	return 0;
 }

@@ -122,3 +122,15 @@ int unit_in_child(void (*body)(void *arg), void *arg, char *ret_text, size_t siz
 	MUST(waitpid(child, &status, 0) == child);
 	return status;
 }
+
+static int wait_for_byte(void *arg)
+{
+	char byte;
+
+	return (int)read(*(int *)arg, &byte, 1);
+}
+
+int unit_hold_thread(void *arg)
+{
+	return noria_offload(wait_for_byte, arg) == 1 ? 0 : -EIO;
+}

@@ -63,6 +63,9 @@ void unit_run_twice(noria_task_fn *body, const struct noria_config *config);
 /* Descriptors that this process has open. */
 int unit_count_fds(void);
 
+/* For a task: holds a thread of the executor until a byte comes from the descriptor that `arg` points to. */
+int unit_hold_thread(void *arg);
+
 /* Two connected stream sockets, by AF_UNIX or over loopback TCP. */
 void unit_pair(int pair[2]);
 void unit_tcp_pair(int pair[2]);

@@ -294,6 +294,73 @@ UNIT(fanotify, brings_descriptors_and_loses_none)
 	return 0;
 }
 
+/* Of processes too: those of events that were read and not asked for go with the queue. */
+UNIT(fanotify, descriptors_of_processes_are_not_left_open)
+{
+	struct noria_fanotify *fanotify = open_fanotify(FAN_CLASS_NOTIF | FAN_REPORT_PIDFD);
+	int fd = make_place(), before = unit_count_fds();
+	struct noria_fanotify_event event;
+	const struct fanotify_event_info_pidfd *record;
+
+	if (fanotify) {
+		MUST(noria_fanotify_mark(fanotify, FAN_MARK_ADD, FAN_CREATE | FAN_OPEN | FAN_EVENT_ON_CHILD, AT_FDCWD,
+					 place) < 0); /* FAN_CREATE: not with descriptors */
+		MUST(noria_fanotify_mark(fanotify, FAN_MARK_ADD, FAN_OPEN | FAN_EVENT_ON_CHILD, AT_FDCWD, place) == 0);
+		for (int i = 0; i < 4; i++) {
+			int file = openat(fd, i % 2 ? "a" : "b", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+			MUST(file >= 0 && close(file) == 0);
+		}
+		MUST(noria_fanotify_next(fanotify, &event) == 0);
+		record = event.info;
+		MUST(event.info_size >= sizeof *record && record->hdr.info_type == FAN_EVENT_INFO_TYPE_PIDFD);
+		EXPECT(noria_close(event.fd) == 0 && noria_close(record->pidfd) == 0);
+		noria_fanotify_close(fanotify);
+		EXPECT_EQ(unit_count_fds(), before - 1);
+	}
+	remove_place(fd);
+	return 0;
+}
+
+struct marking {
+	struct noria_fanotify *fanotify;
+	int dirfd;
+};
+
+static int mark_below(void *arg)
+{
+	const struct marking *marking = arg;
+
+	EXPECT_EQ(noria_fanotify_mark(marking->fanotify, FAN_MARK_ADD, FAN_OPEN, marking->dirfd, "."), -EBADF);
+	return 0;
+}
+
+static const struct noria_config one_thread = {.executor_threads = 1};
+
+/* R10: what waits for a thread must not mark the directory that gets the descriptor's number next. */
+UNIT_WITH(fanotify, closing_what_it_lies_below_ends_marking, &one_thread)
+{
+	noria_autofanotify struct noria_fanotify *fanotify = open_fanotify(FAN_CLASS_NOTIF);
+	struct marking marking = {.fanotify = fanotify, .dirfd = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+	struct noria_group holding, marks;
+	int ends[2];
+
+	MUST(marking.dirfd >= 0 && pipe2(ends, O_CLOEXEC) == 0);
+	if (fanotify) {
+		MUST(noria_group_open(&holding) == 0 && noria_spawn(&holding, unit_hold_thread, &ends[0]) == 0);
+		MUST(noria_yield() == 0);
+		MUST(noria_group_open(&marks) == 0 && noria_spawn(&marks, mark_below, &marking) == 0);
+		MUST(noria_yield() == 0);
+		EXPECT_EQ(noria_close(marking.dirfd), 0);
+		EXPECT_EQ(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC), marking.dirfd);
+		MUST(write(ends[1], "", 1) == 1);
+		EXPECT_EQ(noria_group_close(&marks, 0), 0);
+		EXPECT_EQ(noria_group_close(&holding, 0), 0);
+	}
+	EXPECT(noria_close(marking.dirfd) == 0 && noria_close(ends[0]) == 0 && noria_close(ends[1]) == 0);
+	return 0;
+}
+
 UNIT(fanotify, brings_records_instead_of_descriptors)
 {
 	noria_autofanotify struct noria_fanotify *fanotify = open_fanotify(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME);
