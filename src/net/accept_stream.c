@@ -4,8 +4,8 @@
  * multishot accept, one at a time. A connection in the queue is a descriptor of this process, so none may get lost: it
  * is handed out, or closed with the stream.
  *
- * The queue has room for what can come before a stop takes effect: a completion queue full of connections, twice, for
- * the kernel accepts on until it has seen the cancel.
+ * The queue grows as they come: the kernel accepts on until it has seen that it is to stop. One for which there is no
+ * memory is closed, and its client sees the end; the stream says -ENOMEM after those before it, and goes on.
  */
 #include "noria/stream.h"
 
@@ -20,8 +20,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
-enum { QUEUE_MAX = 64, ROOM_FACTOR = 4 };
+enum { QUEUE_MAX = 64 };
 
 struct accept_stream {
 	struct stream stream;
@@ -52,22 +53,48 @@ static void prepare(struct stream *stream, struct io_uring_sqe *sqe)
 		io_uring_prep_accept(sqe, stream->fd, NULL, NULL, flags);
 }
 
-static void arrived(struct stream *stream, int32_t result, uint32_t flags)
+/* Room for one more. */
+static int make_room(struct accept_stream *accept)
 {
-	struct accept_stream *accept = from_stream(stream);
+	unsigned queued = accept->stream.queued, room = accept->room > 0 ? 2 * accept->room : QUEUE_MAX;
+	int *queue;
 
-	(void)flags;
-	if (result < 0 && !accept_goes_on(result))
-		noria_stream_end(stream, result);
-	if (result < 0)
-		return;
-	invariant(stream->queued < accept->room);
-	accept->queue[(accept->first + stream->queued++) % accept->room] = result;
+	if (queued < accept->room)
+		return 0;
+	queue = malloc(room * sizeof *queue);
+	if (!queue)
+		return noria_refuse(-ENOMEM, "no memory for an accept stream");
+	for (unsigned i = 0; i < queued; i++)
+		queue[i] = accept->queue[(accept->first + i) % accept->room];
+	free(accept->queue);
+	accept->queue = queue;
+	accept->room = room;
+	accept->first = 0;
+	return 0;
 }
 
-static bool full(const struct stream *stream)
+static void accepted(struct accept_stream *accept, int fd)
 {
-	return stream->queued >= QUEUE_MAX;
+	int r = make_room(accept);
+
+	if (r < 0) {
+		close(fd); /* nobody has seen the number */
+		noria_stream_end(&accept->stream, r);
+		return;
+	}
+	accept->queue[(accept->first + accept->stream.queued++) % accept->room] = fd;
+}
+
+static void completed(struct submission *submission, int32_t result, uint32_t flags, bool last)
+{
+	struct stream *stream = submission_stream(submission);
+
+	(void)flags;
+	if (result >= 0)
+		accepted(from_stream(stream), result);
+	else if (!accept_goes_on(result))
+		noria_stream_end(stream, result);
+	stream_completed(stream, last, stream->queued >= QUEUE_MAX);
 }
 
 static int take(struct accept_stream *accept)
@@ -88,12 +115,8 @@ static void release(struct stream *stream)
 	free(accept->queue);
 }
 
-static const struct stream_class accept_class = {.noun = "accept stream",
-						 .recovers = true,
-						 .prepare = prepare,
-						 .arrived = arrived,
-						 .full = full,
-						 .release = release};
+static const struct stream_class accept_class = {
+	.noun = "accept stream", .recovers = true, .prepare = prepare, .completed = completed, .release = release};
 
 int noria_accept_stream_open_at(struct noria_accept_stream *storage, int fd, int flags, const struct noria_site *site)
 {
@@ -110,28 +133,11 @@ int noria_accept_stream_open_at(struct noria_accept_stream *storage, int fd, int
 	return 0;
 }
 
-/* Nothing is queued or under way. */
-static int make_room(struct accept_stream *accept)
-{
-	unsigned room = QUEUE_MAX + ROOM_FACTOR * noria_loop->ring->cq_entries;
-	int *queue;
-
-	if (accept->room >= room)
-		return 0;
-	queue = realloc(accept->queue, room * sizeof *queue);
-	if (!queue)
-		return noria_refuse(-ENOMEM, "no memory for an accept stream");
-	accept->queue = queue;
-	accept->room = room;
-	accept->first = 0;
-	return 0;
-}
-
 static int await(struct accept_stream *accept, struct task *task)
 {
 	int r;
 
-	while ((r = noria_stream_await(&accept->stream, task)) == STREAM_IDLE) {
+	while ((r = stream_await(&accept->stream, task)) == STREAM_IDLE) {
 		r = scope_checkpoint(task);
 		if (r == 0)
 			r = make_room(accept);
@@ -162,7 +168,7 @@ int noria_accept_stream_next(struct noria_accept_stream *storage)
 {
 	struct accept_stream *accept = from_public(storage);
 	struct task *task;
-	int r = noria_stream_enter(&accept->stream, &accept_class, &task);
+	int r = stream_enter(&accept->stream, &accept_class, &task);
 
 	if (r < 0)
 		return r;

@@ -59,12 +59,13 @@ static void prepare(struct stream *stream, struct io_uring_sqe *sqe)
 	sqe->buf_group = (uint16_t)datagrams->buffers->group;
 }
 
-static void arrived(struct stream *stream, int32_t result, uint32_t flags)
+static void completed(struct submission *submission, int32_t result, uint32_t flags, bool last)
 {
+	struct stream *stream = submission_stream(submission);
 	struct datagram_stream *datagrams = from_stream(stream);
 
 	if (flags & IORING_CQE_F_BUFFER) {
-		noria_buffers_received(datagrams->buffers, result, flags, &datagrams->queue, false);
+		buffers_received(datagrams->buffers, result, flags, &datagrams->queue, false);
 		stream->queued = datagrams->queue.count;
 	} else if (result >= 0 && !datagrams->buffers) {
 		datagrams->own_size = (size_t)result;
@@ -74,13 +75,7 @@ static void arrived(struct stream *stream, int32_t result, uint32_t flags)
 		noria_buffers_ran_out(datagrams->buffers);
 	else if (result < 0)
 		noria_stream_end(stream, result);
-}
-
-/* Its buffers bound it. */
-static bool full(const struct stream *stream)
-{
-	(void)stream;
-	return false;
+	stream_completed(stream, last, false); /* its buffers bound it */
 }
 
 static void release(struct stream *stream)
@@ -92,12 +87,8 @@ static void release(struct stream *stream)
 	free(datagrams->own);
 }
 
-static const struct stream_class datagram_class = {.noun = "datagram stream",
-						   .recovers = true,
-						   .prepare = prepare,
-						   .arrived = arrived,
-						   .full = full,
-						   .release = release};
+static const struct stream_class datagram_class = {
+	.noun = "datagram stream", .recovers = true, .prepare = prepare, .completed = completed, .release = release};
 
 /* In one piece: header, address, control data, payload. */
 static int make_own(struct datagram_stream *datagrams, unsigned size)
@@ -176,14 +167,14 @@ static void show_own(struct datagram_stream *datagrams, struct noria_datagram *r
 /* The kernel's header says how long each part is; each has the room that `layout` gives it. */
 static void show(struct datagram_stream *datagrams, struct noria_datagram *ret)
 {
-	const struct piece *piece = noria_pieces_move(datagrams->buffers, &datagrams->queue, &datagrams->held);
-	char *data = piece_data(datagrams->buffers, piece);
+	const struct piece piece = noria_pieces_move(datagrams->buffers, &datagrams->queue, &datagrams->held);
+	char *data = piece_data(datagrams->buffers, &piece);
 	const struct io_uring_recvmsg_out *out = (const void *)data;
 	char *address = data + sizeof *out, *control = address + sizeof(struct sockaddr_storage);
 	size_t before = (size_t)(control + datagrams->control - data);
 
 	*ret = (struct noria_datagram){.data = control + datagrams->control,
-				       .size = piece->length > before ? piece->length - before : 0,
+				       .size = piece.length > before ? piece.length - before : 0,
 				       .address = (void *)address,
 				       .address_length = out->namelen,
 				       .control = control,
@@ -201,8 +192,8 @@ static int next(struct datagram_stream *datagrams, struct task *task, struct nor
 	int r;
 
 	if (datagrams->buffers)
-		noria_pieces_release(datagrams->buffers, &datagrams->held);
-	while ((r = noria_stream_await(stream, task)) == STREAM_IDLE)
+		pieces_release(datagrams->buffers, &datagrams->held);
+	while ((r = stream_await(stream, task)) == STREAM_IDLE)
 		noria_stream_arm(stream);
 	if (r < 0)
 		return r;
@@ -218,9 +209,11 @@ int noria_datagram_stream_next(struct noria_datagram_stream *storage, struct nor
 {
 	struct datagram_stream *datagrams = from_public(storage);
 	struct task *task;
-	int r = count > 0 ? noria_stream_enter(&datagrams->stream, &datagram_class, &task)
-			  : noria_refuse(-EINVAL, "room for no datagram");
+	int r;
 
+	if (count == 0)
+		return noria_refuse(-EINVAL, "room for no datagram");
+	r = stream_enter(&datagrams->stream, &datagram_class, &task);
 	if (r < 0)
 		return r;
 	r = next(datagrams, task, ret_datagrams, count);

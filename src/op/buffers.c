@@ -59,6 +59,7 @@ static struct buffers *allocate(struct loop *loop, unsigned count, unsigned size
 	buffers->loop = loop;
 	buffers->count = count;
 	buffers->size = size;
+	buffers->memcheck = loop->ring->memcheck;
 	buffers->incremental = incremental;
 	buffers->free_piece = NO_PIECE;
 	buffers->ring_bytes = count * sizeof(struct io_uring_buf);
@@ -198,7 +199,7 @@ void noria_buffers_free_all(struct loop *loop)
 	}
 }
 
-static uint32_t new_piece(struct buffers *buffers)
+static uint32_t new_record(struct buffers *buffers)
 {
 	uint32_t number = buffers->free_piece;
 
@@ -208,55 +209,72 @@ static uint32_t new_piece(struct buffers *buffers)
 	return number;
 }
 
-static void append(struct buffers *buffers, struct pieces *pieces, uint32_t number)
+static struct piece *last_of(const struct buffers *buffers, struct pieces *pieces)
 {
-	if (pieces->count++ == 0)
-		pieces->first = number;
-	else
-		buffers->pieces[pieces->last].next = number;
-	pieces->last = number;
-	pieces->bytes += buffers->pieces[number].length;
+	return pieces->count == 1 ? &pieces->first : &buffers->pieces[pieces->last];
+}
+
+static void append(struct buffers *buffers, struct pieces *pieces, struct piece piece)
+{
+	if (pieces->count == 0) {
+		pieces->first = piece;
+	} else {
+		uint32_t number = new_record(buffers);
+
+		buffers->pieces[number] = piece;
+		last_of(buffers, pieces)->next = number;
+		pieces->last = number;
+	}
+	pieces->count++;
+	pieces->bytes += piece.length;
+}
+
+static struct piece remove_first(struct buffers *buffers, struct pieces *pieces)
+{
+	struct piece piece = pieces->first;
+
+	pieces->bytes -= piece.length;
+	if (--pieces->count > 0) {
+		pieces->first = buffers->pieces[piece.next];
+		buffers->pieces[piece.next].next = buffers->free_piece;
+		buffers->free_piece = piece.next;
+	}
+	return piece;
 }
 
 /* `length` more bytes of a buffer are filled. */
 static void filled(struct buffers *buffers, unsigned index, uint32_t length, struct pieces *pieces, bool join)
 {
 	struct buffer *buffer = &buffers->table[index];
-	struct piece *last = pieces->count > 0 ? &buffers->pieces[pieces->last] : NULL;
+	uint32_t offset = buffer->offset;
+	struct piece *last = join && pieces->count > 0 ? last_of(buffers, pieces) : NULL;
 
-	if (join && last && last->buffer == index && last->offset + last->length == buffer->offset) {
+	if (last && last->buffer == index && last->offset + last->length == offset) {
 		last->length += length;
 		pieces->bytes += length;
 	} else {
-		uint32_t number = new_piece(buffers);
-
-		buffers->pieces[number] =
-			(struct piece){.offset = buffer->offset, .length = length, .buffer = (uint16_t)index};
+		append(buffers, pieces, (struct piece){.offset = offset, .length = length, .buffer = (uint16_t)index});
 		buffer->pieces++;
-		append(buffers, pieces, number);
 	}
-	(void)VALGRIND_MAKE_MEM_DEFINED(buffers->memory + (size_t)index * buffers->size + buffer->offset, length);
-	buffer->offset += length;
+	if (unlikely(buffers->memcheck))
+		(void)VALGRIND_MAKE_MEM_DEFINED(buffers->memory + (size_t)index * buffers->size + offset, length);
+	buffer->offset = offset + length;
 	invariant(buffer->offset <= buffers->size);
 }
 
-/*
- * Completions tell how much, and not where: pieces of one buffer follow each other in the order of their completions.
- * That holds for multishot receives, whose completions are posted as they happen, and not between these and one-shot
- * ones, which are posted in batches; so an incremental ring is used by the former alone.
- */
-void noria_buffers_received(struct buffers *buffers, int32_t result, uint32_t flags, struct pieces *pieces, bool join)
+static void received_nothing(struct buffers *buffers, unsigned index)
+{
+	if (buffers->incremental)
+		return; /* it stays where it is */
+	taken(buffers, &buffers->table[index]);
+	put(buffers, index);
+}
+
+/* In several buffers when they are bundled. */
+static void received_some(struct buffers *buffers, uint32_t left, uint32_t flags, struct pieces *pieces, bool join)
 {
 	unsigned index = flags >> IORING_CQE_BUFFER_SHIFT;
-	uint32_t left = result > 0 ? (uint32_t)result : 0;
 
-	if (left == 0 && buffers->incremental)
-		return; /* nothing was put into it, so it stays where it is */
-	if (left == 0) {
-		taken(buffers, &buffers->table[index]);
-		put(buffers, index);
-		return;
-	}
 	for (;;) {
 		struct buffer *buffer = &buffers->table[index];
 		uint32_t room = buffers->size - buffer->offset, length = left < room ? left : room;
@@ -272,6 +290,19 @@ void noria_buffers_received(struct buffers *buffers, int32_t result, uint32_t fl
 	stock_up(buffers);
 }
 
+/*
+ * Completions tell how much, and not where: pieces of one buffer follow each other in the order of their completions.
+ * That holds for multishot receives, whose completions are posted as they happen, and not between these and one-shot
+ * ones, which are posted in batches; so an incremental ring is used by the former alone.
+ */
+void noria_buffers_received(struct buffers *buffers, int32_t result, uint32_t flags, struct pieces *pieces, bool join)
+{
+	if (result > 0)
+		received_some(buffers, (uint32_t)result, flags, pieces, join);
+	else
+		received_nothing(buffers, flags >> IORING_CQE_BUFFER_SHIFT);
+}
+
 void noria_buffers_ran_out(struct buffers *buffers)
 {
 	if (buffers->left == buffers->stocked)
@@ -281,31 +312,21 @@ void noria_buffers_ran_out(struct buffers *buffers)
 	stock_up(buffers);
 }
 
-const struct piece *noria_pieces_move(struct buffers *buffers, struct pieces *from, struct pieces *to)
+struct piece noria_pieces_move(struct buffers *buffers, struct pieces *from, struct pieces *to)
 {
-	uint32_t number = from->first;
-	struct piece *piece = &buffers->pieces[number];
+	struct piece piece = remove_first(buffers, from);
 
-	from->first = piece->next;
-	from->count--;
-	from->bytes -= piece->length;
-	append(buffers, to, number);
+	append(buffers, to, piece);
 	return piece;
 }
 
 void noria_pieces_release(struct buffers *buffers, struct pieces *pieces)
 {
 	while (pieces->count > 0) {
-		uint32_t number = pieces->first;
-		struct piece *piece = &buffers->pieces[number];
-		struct buffer *buffer = &buffers->table[piece->buffer];
+		unsigned index = remove_first(buffers, pieces).buffer;
+		struct buffer *buffer = &buffers->table[index];
 
-		pieces->first = piece->next;
-		pieces->count--;
 		if (--buffer->pieces == 0 && !buffer->with_kernel)
-			put(buffers, piece->buffer);
-		piece->next = buffers->free_piece;
-		buffers->free_piece = number;
+			put(buffers, index);
 	}
-	pieces->bytes = 0;
 }

@@ -14,6 +14,8 @@
 #ifndef NORIA_OP_BUFFERS_H
 #define NORIA_OP_BUFFERS_H
 
+#include "base/assert.h"
+
 #include <liburing.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,9 +29,10 @@ struct piece {
 	uint16_t buffer;
 };
 
-/* Pieces in the order in which they came. */
+/* Pieces in the order in which they came. The first stands here, since there is rarely a second; records hold these. */
 struct pieces {
-	uint32_t first, last;
+	struct piece first;
+	uint32_t last; /* where there are several */
 	unsigned count;
 	size_t bytes;
 };
@@ -55,7 +58,7 @@ struct buffers {
 	unsigned left;    /* not taken, as far as completions have told */
 	unsigned stocked; /* of these, with the kernel */
 	unsigned stock;   /* as many it should have */
-	bool incremental;
+	bool incremental, memcheck;
 	struct buffer table[];
 };
 
@@ -71,23 +74,51 @@ int noria_buffers_get(struct loop *loop, bool bytes, struct buffers **ret_buffer
 /* At the end of the run. */
 void noria_buffers_free_all(struct loop *loop);
 
-/* A completion with IORING_CQE_F_BUFFER: account for it, and append what it brought. `join` adjacent pieces. */
+/* See buffers_received(), and pieces_release(). */
 void noria_buffers_received(struct buffers *buffers, int32_t result, uint32_t flags, struct pieces *pieces, bool join);
+void noria_pieces_release(struct buffers *buffers, struct pieces *pieces);
 /* A completion said -ENOBUFS: let the kernel have more, if there are any. */
 void noria_buffers_ran_out(struct buffers *buffers);
-/* Give back all of these. */
-void noria_pieces_release(struct buffers *buffers, struct pieces *pieces);
 /* Move the first from one queue to the end of another. */
-const struct piece *noria_pieces_move(struct buffers *buffers, struct pieces *from, struct pieces *to);
+struct piece noria_pieces_move(struct buffers *buffers, struct pieces *from, struct pieces *to);
 
 static inline char *piece_data(const struct buffers *buffers, const struct piece *piece)
 {
 	return buffers->memory + (size_t)piece->buffer * buffers->size + piece->offset;
 }
 
-static inline const struct piece *pieces_first(const struct buffers *buffers, const struct pieces *pieces)
+/* A completion with IORING_CQE_F_BUFFER: account for it, and append what it brought. `join` adjacent pieces. */
+static inline void buffers_received(struct buffers *buffers, int32_t result, uint32_t flags, struct pieces *pieces,
+				    bool join)
 {
-	return &buffers->pieces[pieces->first];
+	unsigned index = flags >> IORING_CQE_BUFFER_SHIFT;
+	struct buffer *buffer = &buffers->table[index];
+	uint32_t offset = buffer->offset, length = (uint32_t)result;
+
+	if (unlikely(pieces->count > 0 || !(flags & IORING_CQE_F_BUF_MORE) || result <= 0 ||
+		     length > buffers->size - offset || buffers->memcheck)) {
+		noria_buffers_received(buffers, result, flags, pieces, join);
+		return;
+	}
+	buffer->offset = offset + length;
+	buffer->pieces++;
+	pieces->first = (struct piece){.offset = offset, .length = length, .buffer = (uint16_t)index};
+	pieces->count = 1;
+	pieces->bytes = length;
+}
+
+/* Give back all of these. */
+static inline void pieces_release(struct buffers *buffers, struct pieces *pieces)
+{
+	struct buffer *buffer = &buffers->table[pieces->first.buffer];
+
+	if (pieces->count == 1 && likely(buffer->with_kernel || buffer->pieces > 1)) {
+		buffer->pieces--;
+		pieces->count = 0;
+		pieces->bytes = 0;
+	} else if (pieces->count > 0) {
+		noria_pieces_release(buffers, pieces);
+	}
 }
 
 #endif

@@ -210,34 +210,43 @@ static int64_t run(struct task *task, struct op *op, unsigned flags)
 	}
 }
 
-static int64_t run_in(struct task *task, struct op *op, const char *name, unsigned flags)
+/* Apart from what an attempt that succeeds needs, which is most sends. */
+static __attribute__((noinline)) int64_t submit(struct task *task, struct op *op, const char *name, unsigned flags)
 {
-	struct loop *loop = task->loop;
-	int64_t r;
-
-	if (!(flags & OP_ALWAYS)) {
-		r = scope_door(task);
-		if (r < 0)
-			return r;
-	}
 	if (unlikely(fd_is_direct(op->submission.sqe.fd))) {
-		r = noria_direct_refuse(loop, &op->submission.sqe, name);
+		int64_t r = noria_direct_refuse(task->loop, &op->submission.sqe, name);
+
 		if (r < 0)
 			return task_answer(task, (int)r);
-	} else if (flags & OP_ATTEMPT) {
-		r = loop->ring->class->attempt(loop->ring, &op->submission.sqe);
-		if (r != -EAGAIN || (flags & OP_DONTWAIT)) {
-			task_spend(task);
-			return r;
-		}
 	}
 	op->name = name;
 	noria_submission_init(&op->submission, op->second_fd, completed);
 	return run(task, op, flags);
 }
 
+static inline int64_t run_in(struct task *task, struct op *op, const char *name, unsigned flags)
+{
+	struct ring *ring = task->loop->ring;
+	int64_t r;
+
+	if (likely(!(flags & OP_ALWAYS))) {
+		r = scope_door(task);
+		if (unlikely(r < 0))
+			return r;
+	}
+	if ((flags & OP_ATTEMPT) && likely(!fd_is_direct(op->submission.sqe.fd))) {
+		r = ring->class->attempt(ring, &op->submission.sqe);
+		if (likely(r != -EAGAIN) || (flags & OP_DONTWAIT)) {
+			task_spend(task);
+			return r;
+		}
+	}
+	return submit(task, op, name, flags);
+}
+
 /* The loop has pools of blocks: the operation may be on one. */
-static int64_t run_on_block(struct task *task, struct op *op, const char *name, unsigned flags)
+static __attribute__((noinline)) int64_t run_on_block(struct task *task, struct op *op, const char *name,
+						      unsigned flags)
 {
 	struct block_use use;
 	int64_t r = noria_block_use(task->loop, &op->submission.sqe, &use);

@@ -14,38 +14,10 @@
 #include <stdio.h>
 #include <string.h>
 
-static uint64_t magic(const struct stream *stream)
-{
-	return UINT64_C(0x6e6f7269612e7374) ^ (uint64_t)(uintptr_t)stream;
-}
-
-static bool is_open(const struct stream *stream)
-{
-	return stream->magic == magic(stream);
-}
-
 /* Being closed by a task that waits for the kernel's last word: neither open nor free. */
 static bool is_closing(const struct stream *stream)
 {
-	return stream->magic == ~magic(stream);
-}
-
-static void wake(struct stream *stream, bool last)
-{
-	if (stream->wait && !stream->wait->done && (last || !stream->closing))
-		noria_wait_complete(stream->wait);
-}
-
-static void completed(struct submission *submission, int32_t result, uint32_t flags, bool last)
-{
-	struct stream *stream = container_of(submission, struct stream, submission);
-
-	stream->class->arrived(stream, result, flags);
-	if (last)
-		stream->armed = false;
-	else if (stream->class->full(stream))
-		noria_submission_cancel(noria_loop, submission);
-	wake(stream, last);
+	return stream->magic == ~stream_magic(stream);
 }
 
 void noria_stream_end(struct stream *stream, int32_t result)
@@ -84,9 +56,8 @@ static const struct wait_class stop_class = {.describe = describe};
 
 static void wait_on(struct stream *stream, struct task *task, const struct wait_class *class)
 {
-	struct stream_wait wait = {.stream = stream};
+	struct stream_wait wait = {.wait = {.class = class, .task = task}, .stream = stream};
 
-	noria_wait_init(&wait.wait, class);
 	stream->wait = &wait.wait;
 	scope_wait(task, &wait.wait);
 	stream->wait = NULL;
@@ -101,7 +72,7 @@ void noria_stream_stop(struct stream *stream, struct task *task)
 }
 
 /* Nothing is queued. */
-static int found_nothing(struct stream *stream)
+static __attribute__((noinline)) int found_nothing(struct stream *stream)
 {
 	int end = stream->end;
 
@@ -117,36 +88,18 @@ static int found_nothing(struct stream *stream)
 int noria_stream_await(struct stream *stream, struct task *task)
 {
 	while (stream->queued == 0 && !stream->closing) {
-		int r = found_nothing(stream);
-
-		if (r != STREAM_IDLE || !stream->armed)
-			return r;
+		if (unlikely(stream->end <= 0 || stream_lost_fd(stream) || !stream->armed))
+			return found_nothing(stream);
 		wait_on(stream, task, &next_class);
-		if (stream->queued == 0 && !stream->closing && scope_door(task) < 0)
+		if (unlikely(stream->queued == 0 && !stream->closing && scope_door(task) < 0))
 			return -ECANCELED;
 	}
 	return stream->closing ? -EBADF : STREAM_QUEUED;
 }
 
-int noria_stream_enter(struct stream *stream, const struct stream_class *class, struct task **ret_task)
+int noria_stream_turn_away(const struct stream_class *class)
 {
-	struct task *task = noria_current();
-	int r;
-
-	if (!task)
-		return -ENXIO;
-	if (!is_open(stream) || stream->in_next)
-		return noria_refuse(-EINVAL, "a %s that is not open, or that another task waits on", class->noun);
-	stream->in_next = true;
-	if (stream->queued > 0)
-		task_spend(task); /* what is queued costs no switch */
-	r = scope_door(task);
-	if (r == 0 && stream->closing)
-		r = -EBADF;
-	if (r < 0)
-		stream_leave(stream);
-	*ret_task = task;
-	return r;
+	return noria_refuse(-EINVAL, "a %s that is not open, or that another task waits on", class->noun);
 }
 
 /*
@@ -166,7 +119,7 @@ static void send_away(struct stream *stream, struct task *task)
 
 static void close_stream(struct stream *stream, struct task *task)
 {
-	stream->magic = ~magic(stream);
+	stream->magic = ~stream_magic(stream);
 	stream->closing = true;
 	send_away(stream, task);
 	noria_stream_stop(stream, task);
@@ -178,7 +131,7 @@ static void close_stream(struct stream *stream, struct task *task)
 /* Returns whether it was open. */
 static bool close_once(struct stream *stream, struct task *task)
 {
-	bool open = is_open(stream);
+	bool open = stream_is_open(stream);
 
 	if (open)
 		close_stream(stream, task);
@@ -200,27 +153,28 @@ int noria_stream_open(struct stream *stream, size_t size, const struct stream_cl
 	if (!task)
 		return -ENXIO;
 	(void)VALGRIND_MAKE_MEM_DEFINED(&stream->magic, sizeof stream->magic);
-	if (is_open(stream) || is_closing(stream))
+	if (stream_is_open(stream) || is_closing(stream))
 		return noria_refuse(-EINVAL, "the %s at %s:%d is open already: it was opened at %s:%d", class->noun,
 				    site->file, site->line, stream->leftover.site->file, stream->leftover.site->line);
 	memset(stream, 0, size);
 	stream->class = class;
 	stream->fd = fd;
 	stream->end = 1;
-	noria_submission_init(&stream->submission, -1, completed);
+	noria_submission_init(&stream->submission, -1, class->completed);
 	list_init(&stream->leftover.node);
 	stream->leftover.task = task;
 	stream->leftover.site = site;
 	stream->leftover.close = close_leftover;
 	stream->leftover.waits = true;
-	stream->closes = *loop_closes(task->loop, fd);
+	stream->closes = loop_closes(task->loop, fd);
+	stream->closes_before = *stream->closes;
 	return 0;
 }
 
 void noria_stream_opened(struct stream *stream)
 {
 	list_push_back(&stream->leftover.task->leftovers, &stream->leftover.node);
-	stream->magic = magic(stream);
+	stream->magic = stream_magic(stream);
 }
 
 void noria_stream_close(struct stream *stream)

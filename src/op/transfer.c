@@ -44,19 +44,16 @@ static ssize_t run(struct transfer *transfer)
 	task->progress = 0;
 	closes = closes_of(task->loop, transfer);
 	while (done < transfer->size) {
-		ssize_t r;
+		ssize_t r = transfer->step(transfer, done);
 
-		if (closes != closes_of(task->loop, transfer))
-			return -EBADF; /* closed between two steps: the number may be another's by now */
-		r = transfer->step(transfer, done);
-		if (r == -EINTR)
-			continue;
-		if (r < 0)
+		if (r < 0 && r != -EINTR)
 			return r;
 		if (r == 0)
 			break;
-		done += (size_t)r;
-		task->progress = done;
+		if (r > 0)
+			task->progress = done += (size_t)r;
+		if (done < transfer->size && closes != closes_of(task->loop, transfer))
+			return -EBADF; /* closed between two steps: the number may be another's by now */
 	}
 	return (ssize_t)done;
 }
