@@ -31,7 +31,8 @@ NORIA_BEGIN_DECLS
  * Reading and writing. As read(2), write(2), readv(2), writev(2), pread(2), pwrite(2), preadv(2), pwritev(2),
  * preadv2(2), pwritev2(2) (flags: RWF_DSYNC, RWF_SYNC, RWF_APPEND, RWF_NOWAIT, ...; what the file does not know:
  * -EOPNOTSUPP). Counts may be short: noria_read_all(3) and its kin go on. A descriptor with O_NONBLOCK is waited for
- * all the same. On a pipe or a socket, which have no positions, the kernel's ring ignores an offset.
+ * all the same. On a pipe or a socket, which have no positions, the kernel's ring ignores an offset. After a write that
+ * came short a direct descriptor's position is where it was before: give it offsets.
  * Since 0.1; the last four since 0.2.
  */
 NORIA_PUBLIC NORIA_CHECKED ssize_t noria_read(int fd, void *buffer, size_t size);

@@ -80,10 +80,10 @@ static ssize_t read_and_write(struct copy *copy)
 		ssize_t r;
 
 		if (closes_of(copy->task->loop, copy->fd_in, copy->fd_out) != copy->closes)
-			return -EBADF;
+			return done > 0 ? done : -EBADF; /* the next step hears of it */
 		r = noria_pwrite(copy->fd_out, copy->buffer + done, (size_t)(n - done), copy->out);
 		if (r < 0 && r != -EINTR)
-			return done > 0 ? done : r; /* the next step hears of it */
+			return done > 0 ? done : r;
 		if (r > 0) {
 			done += r;
 			copy->in += r;

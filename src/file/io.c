@@ -6,6 +6,7 @@
  */
 #include "noria/file.h"
 
+#include "file/position.h"
 #include "op/op.h"
 
 #include <errno.h>
@@ -70,6 +71,19 @@ static void prepare_writev(struct io_uring_sqe *sqe, int fd, const struct iovec 
 	choose_way(sqe, size_of(vector, count));
 }
 
+/* Does the vector hold more than these? */
+static bool is_short(const struct iovec *vector, int count, ssize_t moved)
+{
+	size_t left = moved > 0 ? (size_t)moved : 0;
+	int i = 0;
+
+	if (moved <= 0 || left >= op_length(SIZE_MAX))
+		return false;
+	while (i < count && vector[i].iov_len <= left)
+		left -= vector[i++].iov_len;
+	return i < count;
+}
+
 ssize_t noria_read(int fd, void *buffer, size_t size)
 {
 	return op_call("read", 0, prepare_read, fd, buffer, size, OFFSET_CURRENT);
@@ -77,7 +91,12 @@ ssize_t noria_read(int fd, void *buffer, size_t size)
 
 ssize_t noria_write(int fd, const void *buffer, size_t size)
 {
-	return op_call("write", 0, prepare_write, fd, buffer, size, OFFSET_CURRENT);
+	uint32_t closes = file_closes(fd);
+	ssize_t r = op_call("write", 0, prepare_write, fd, buffer, size, OFFSET_CURRENT);
+
+	if (unlikely(r > 0 && (size_t)r < op_length(size)))
+		noria_file_came_short(fd, closes, (size_t)r);
+	return r;
 }
 
 ssize_t noria_readv(int fd, const struct iovec *vector, int count)
@@ -87,7 +106,12 @@ ssize_t noria_readv(int fd, const struct iovec *vector, int count)
 
 ssize_t noria_writev(int fd, const struct iovec *vector, int count)
 {
-	return op_call("writev", 0, prepare_writev, fd, vector, count, OFFSET_CURRENT, 0);
+	uint32_t closes = file_closes(fd);
+	ssize_t r = op_call("writev", 0, prepare_writev, fd, vector, count, OFFSET_CURRENT, 0);
+
+	if (unlikely(is_short(vector, count, r)))
+		noria_file_came_short(fd, closes, (size_t)r);
+	return r;
 }
 
 ssize_t noria_pread(int fd, void *buffer, size_t size, off_t offset)
@@ -129,8 +153,14 @@ ssize_t noria_preadv2(int fd, const struct iovec *vector, int count, off_t offse
 
 ssize_t noria_pwritev2(int fd, const struct iovec *vector, int count, off_t offset, int flags)
 {
+	uint32_t closes = file_closes(fd);
+	ssize_t r;
+
 	if (offset < -1)
 		return -EINVAL;
-	return op_call("pwritev2", flags & RWF_NOWAIT ? OP_DONTWAIT : 0, prepare_writev, fd, vector, count,
-		       (uint64_t)offset, flags);
+	r = op_call("pwritev2", flags & RWF_NOWAIT ? OP_DONTWAIT : 0, prepare_writev, fd, vector, count,
+		    (uint64_t)offset, flags);
+	if (unlikely(offset == -1 && is_short(vector, count, r)))
+		noria_file_came_short(fd, closes, (size_t)r);
+	return r;
 }

@@ -4,8 +4,13 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { NARROW = 64 << 10 }; /* a page, or several */
 
 /* An unnamed file. */
 static int scratch(void)
@@ -198,6 +203,68 @@ UNIT_WITH(file, closing_takes_out_a_call_that_waits_for_a_thread, &one_thread)
 	MUST(fstat(fd, &status) == 0);
 	EXPECT_EQ(status.st_mode & 0777, 0600);
 	EXPECT(noria_close(fd) == 0 && noria_close(ends[0]) == 0 && noria_close(ends[1]) == 0);
+	return 0;
+}
+
+/* A file in memory of two pages, which may not grow. */
+static int narrow(void)
+{
+	int fd = memfd_create("narrow", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	MUST(fd >= 0 && ftruncate(fd, 2 * NARROW) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0);
+	return fd;
+}
+
+/* R08: the kernel's ring leaves the position where it was, and the rest would go over what has been written. */
+UNIT(file, a_write_that_comes_short_moves_the_position)
+{
+	char *bytes = malloc(4 * NARROW);
+	struct iovec vector[2] = {{bytes, NARROW}, {bytes, 2 * NARROW}};
+	int fd = narrow();
+
+	MUST(bytes);
+	memset(bytes, 'x', 4 * NARROW);
+	EXPECT_EQ(noria_write(fd, bytes, 3 * NARROW), 2 * NARROW);
+	EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 2 * NARROW);
+	MUST(lseek(fd, NARROW, SEEK_SET) == NARROW);
+	EXPECT_EQ(noria_writev(fd, vector, 2), NARROW);
+	EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 2 * NARROW);
+	MUST(lseek(fd, NARROW, SEEK_SET) == NARROW);
+	EXPECT_EQ(noria_pwritev2(fd, vector, 2, -1, 0), NARROW);
+	EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 2 * NARROW);
+	EXPECT_EQ(noria_pwritev2(fd, vector, 2, NARROW, 0), NARROW);
+	EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 2 * NARROW);
+	MUST(lseek(fd, NARROW, SEEK_SET) == NARROW);
+	EXPECT_EQ(noria_write(fd, bytes, NARROW), NARROW); /* as much as it was given */
+	EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 2 * NARROW);
+	MUST(lseek(fd, 0, SEEK_SET) == 0);
+	EXPECT_EQ(noria_write_all(fd, bytes, 3 * NARROW), -EPERM);
+	EXPECT_EQ(noria_progress(), 2 * NARROW);
+	MUST(lseek(fd, 0, SEEK_SET) == 0);
+	EXPECT_EQ(noria_writev_all(fd, vector, 2), -EPERM);
+	EXPECT_EQ(noria_progress(), 2 * NARROW);
+	EXPECT_EQ(noria_close(fd), 0);
+	free(bytes);
+	return 0;
+}
+
+/* Appending moves the position to the end. */
+UNIT(file, a_short_write_at_the_end_leaves_the_position_there)
+{
+	char *bytes = calloc(4, NARROW);
+	int fd = scratch();
+	struct rlimit limit, room;
+
+	MUST(bytes && getrlimit(RLIMIT_FSIZE, &limit) == 0 && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	MUST(write(fd, bytes, 100) == 100 && fcntl(fd, F_SETFL, O_APPEND) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+	room = limit;
+	room.rlim_cur = NARROW;
+	MUST(setrlimit(RLIMIT_FSIZE, &room) == 0);
+	EXPECT_EQ(noria_write(fd, bytes, 2 * NARROW), NARROW - 100);
+	MUST(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	EXPECT_EQ(lseek(fd, 0, SEEK_CUR), NARROW);
+	EXPECT_EQ(noria_close(fd), 0);
+	free(bytes);
 	return 0;
 }
 

@@ -7,6 +7,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -306,6 +308,28 @@ UNIT(whole, whatever_fails_the_old_file_stands)
 		EXPECT(bad_steps(fd) > 7);
 		remove_place(fd);
 	}
+	return 0;
+}
+
+/* The first part fits. */
+UNIT(whole, without_room_for_all_of_it_the_old_file_stands)
+{
+	char *bytes = calloc(1, 1 << 20);
+	int fd = make_place();
+	struct rlimit limit, room;
+
+	no_tmpfile = false;
+	MUST(bytes && getrlimit(RLIMIT_FSIZE, &limit) == 0 && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
+	make_file(fd, "old", "before", 0640);
+	room = limit;
+	room.rlim_cur = 64 << 10;
+	MUST(setrlimit(RLIMIT_FSIZE, &room) == 0);
+	EXPECT_EQ(noria_replace_file(fd, "old", bytes, 1 << 20, 0600), -EFBIG);
+	MUST(setrlimit(RLIMIT_FSIZE, &limit) == 0);
+	EXPECT(contains(fd, "old", "before"));
+	EXPECT_EQ(count_files(), 1);
+	remove_place(fd);
+	free(bytes);
 	return 0;
 }
 
