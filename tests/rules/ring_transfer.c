@@ -202,7 +202,7 @@ RULE(R05, a_limited_transfer_tells_how_far_it_came)
 		fill();
 		inside_pair(pair);
 		MUST(send(pair[1], out, 1000, 0) == 1000);
-		EXPECT(noria_within(noria_msec(5), get(way, pair[0])) == -ETIMEDOUT);
+		EXPECT(noria_within(noria_msec(100), get(way, pair[0])) == -ETIMEDOUT);
 		EXPECT(noria_progress() == 1000);
 		EXPECT(memcmp(in, out, 1000) == 0);
 		EXPECT(noria_within(0, get(way, pair[0])) == -ETIMEDOUT);
