@@ -60,7 +60,7 @@ NORIA_PUBLIC NORIA_CHECKED int noria_block_get_at(struct noria_blocks *blocks, v
  * `noria_autoblock void *block = NULL;` is put back at the end of its block of code.
  */
 NORIA_PUBLIC int noria_block_put(void *block);
-#define noria_autoblock __attribute__((cleanup(noria_autoblock_)))
+#define noria_autoblock __attribute__((cleanup(noria_autoblock_), unused))
 NORIA_PUBLIC void noria_autoblock_(void *block);
 
 /*

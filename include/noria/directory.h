@@ -60,7 +60,7 @@ NORIA_PUBLIC int noria_directory_fd(const struct noria_directory *directory);
  * `noria_autodirectory struct noria_directory *directory = NULL;` closes itself at the end of its block.
  */
 NORIA_PUBLIC void noria_directory_close(struct noria_directory *directory);
-#define noria_autodirectory __attribute__((cleanup(noria_autodirectory_)))
+#define noria_autodirectory __attribute__((cleanup(noria_autodirectory_), unused))
 NORIA_PUBLIC void noria_autodirectory_(struct noria_directory **directory);
 
 /* ---- A tree */
@@ -126,7 +126,7 @@ NORIA_PUBLIC void noria_walk_skip(struct noria_walk *walk);
  * `noria_autowalk struct noria_walk *walk = NULL;` closes itself at the end of its block.
  */
 NORIA_PUBLIC void noria_walk_close(struct noria_walk *walk);
-#define noria_autowalk __attribute__((cleanup(noria_autowalk_)))
+#define noria_autowalk __attribute__((cleanup(noria_autowalk_), unused))
 NORIA_PUBLIC void noria_autowalk_(struct noria_walk **walk);
 
 NORIA_END_DECLS

@@ -238,7 +238,7 @@ NORIA_PUBLIC NORIA_CHECKED int noria_group_close_at(struct noria_group *group, i
  * noria_grouped() does after a `return`: its children are cancelled and awaited.
  *     noria_autogroup struct noria_group group = {0};
  */
-#define noria_autogroup __attribute__((cleanup(noria_autogroup_)))
+#define noria_autogroup __attribute__((cleanup(noria_autogroup_), unused))
 NORIA_PUBLIC void noria_autogroup_(struct noria_group *group);
 
 NORIA_PUBLIC void noria_group_cleanup_(struct noria_group **group);

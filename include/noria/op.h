@@ -34,7 +34,7 @@ NORIA_PUBLIC int noria_close(int fd);
  * noria_take(&fd) - the descriptor itself, for whoever keeps it: the variable is -1 afterwards. `return
  * noria_take(&fd);`
  */
-#define noria_autoclose __attribute__((cleanup(noria_autoclose_)))
+#define noria_autoclose __attribute__((cleanup(noria_autoclose_), unused))
 NORIA_PUBLIC void noria_autoclose_(int *fd);
 static inline int noria_take(int *fd)
 {

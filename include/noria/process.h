@@ -164,7 +164,7 @@ NORIA_PUBLIC int noria_process_close_fd(struct noria_process *process, int numbe
  *     noria_autoprocess struct noria_process process = {0};
  */
 NORIA_PUBLIC void noria_process_close(struct noria_process *process);
-#define noria_autoprocess __attribute__((cleanup(noria_process_close)))
+#define noria_autoprocess __attribute__((cleanup(noria_process_close), unused))
 
 /* What goes into a program and what comes out of it. */
 struct noria_process_io {

@@ -176,7 +176,7 @@ NORIA_PUBLIC bool noria_draining(void);
  * too:
  *     noria_autoscope struct noria_scope scope = {0};
  */
-#define noria_autoscope __attribute__((cleanup(noria_scope_cleanup_)))
+#define noria_autoscope __attribute__((cleanup(noria_scope_cleanup_), unused))
 
 NORIA_PUBLIC void noria_scope_open_quietly_(struct noria_scope *scope, int64_t duration_ns, unsigned flags,
 					    const struct noria_site *site);

@@ -74,7 +74,7 @@ NORIA_PUBLIC NORIA_CHECKED int noria_signal_stream_next(struct noria_signal_stre
  *     noria_autosignals struct noria_signal_stream stream = {0};
  */
 NORIA_PUBLIC void noria_signal_stream_close(struct noria_signal_stream *stream);
-#define noria_autosignals __attribute__((cleanup(noria_signal_stream_close)))
+#define noria_autosignals __attribute__((cleanup(noria_signal_stream_close), unused))
 
 NORIA_END_DECLS
 #endif

@@ -55,7 +55,7 @@ NORIA_PUBLIC NORIA_CHECKED int noria_inotify_next(struct noria_inotify *inotify,
  * `noria_autoinotify struct noria_inotify *inotify = NULL;` closes itself at the end of its block.
  */
 NORIA_PUBLIC void noria_inotify_close(struct noria_inotify *inotify);
-#define noria_autoinotify __attribute__((cleanup(noria_autoinotify_)))
+#define noria_autoinotify __attribute__((cleanup(noria_autoinotify_), unused))
 NORIA_PUBLIC void noria_autoinotify_(struct noria_inotify **inotify);
 
 /* ---- fanotify */
@@ -114,7 +114,7 @@ NORIA_PUBLIC int noria_fanotify_respond(struct noria_fanotify *fanotify, int fd,
 
 /* noria_fanotify_close - as noria_inotify_close(). The kernel allows whatever was not answered. */
 NORIA_PUBLIC void noria_fanotify_close(struct noria_fanotify *fanotify);
-#define noria_autofanotify __attribute__((cleanup(noria_autofanotify_)))
+#define noria_autofanotify __attribute__((cleanup(noria_autofanotify_), unused))
 NORIA_PUBLIC void noria_autofanotify_(struct noria_fanotify **fanotify);
 
 NORIA_END_DECLS

@@ -67,7 +67,7 @@ NORIA_PUBLIC NORIA_CHECKED int noria_replace_commit(struct noria_replace *replac
  * park; no checkpoint. `noria_autoreplace struct noria_replace *replace = NULL;` closes itself at the end of its block.
  */
 NORIA_PUBLIC void noria_replace_close(struct noria_replace *replace);
-#define noria_autoreplace __attribute__((cleanup(noria_autoreplace_)))
+#define noria_autoreplace __attribute__((cleanup(noria_autoreplace_), unused))
 NORIA_PUBLIC void noria_autoreplace_(struct noria_replace **replace);
 
 NORIA_END_DECLS
