@@ -44,6 +44,8 @@ static int server(void *arg)
 			(void)!noria_sleep(noria_msec(100)); /* too many clients: the next waits until one has gone */
 		else if (noria_spawn_copy(&connections, serve, &fd, sizeof fd) < 0)
 			noria_close(fd); /* no room: this client is turned away */
+	noria_close(
+		noria_take(&listener)); /* whoever comes now is told at once, not when the last connection has ended */
 	return noria_group_close(&connections, fd);
 }
 

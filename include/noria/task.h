@@ -46,6 +46,7 @@ NORIA_PUBLIC uint64_t noria_task_id(void);
  *
  * When a noria function refuses (a ring cannot be had, a group is closed out of order, no stack can be allocated) the
  * returned errno says what and this text says why, names the places concerned and the remedy.
+ * It says nothing of other errors: after those it is the text of an earlier refusal.
  * Returns: the text, never NULL, "" when nothing was refused yet; valid until the next refusal on this thread.
  * Not a checkpoint; any thread. Since 0.1.
  */
