@@ -57,7 +57,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_workers_close(struct noria_workers *workers
  * started back; one that has started is killed with its process (SIGKILL), and the caller goes on when that is gone: a
  * time limit around the call is a limit on the work. The next call finds a new process. In the process no function of
  * noria does anything useful but noria_fail(), whose message goes over to the caller's error. The process is used again
- * for later calls, with whatever this one left in its memory.
+ * for later calls, with whatever this one left in its memory. It sees the argument of its own call only, and what it
+ * forks is no worker: that ends when it returns from `fn`.
  *
  * Returns: what `fn` returned; -EOWNERDEAD when the process ended before `fn` returned: noria_message() and the
  * failure's message say by which signal or with which exit status, and `arg` is untouched; -ECANCELED: it did not run,

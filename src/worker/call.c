@@ -30,7 +30,14 @@ struct call {
 	char name[96];   /* of the operation that it waits in */
 };
 
-static void tell(int fd, const struct message *message)
+/* More calls that were taken back than a worker has read of: any one message that it finds will do. */
+static void tell_worker(int fd, const struct message *message)
+{
+	(void)op_call("send", OP_ATTEMPT | OP_ALWAYS | OP_DONTWAIT, io_uring_prep_send, fd, message, sizeof *message,
+		      MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void tell_template(int fd, const struct message *message)
 {
 	/* Where nobody is left to hear it, the receive that follows says so. */
 	(void)op_call("send", OP_ATTEMPT | OP_ALWAYS, io_uring_prep_send, fd, message, sizeof *message, MSG_NOSIGNAL);
@@ -61,12 +68,12 @@ static void ask(struct call *call)
 	struct message message = message_of(call, MESSAGE_START, SLOT_ASKED);
 
 	if (!call->slot->started) {
-		tell(call->workers->control, &message);
+		tell_template(call->workers->control, &message);
 		call->slot->started = true;
 		call->starts++;
 	}
 	message.kind = MESSAGE_CALL;
-	tell(call->slot->fd, &message);
+	tell_worker(call->slot->fd, &message);
 }
 
 static int fail(struct call *call, int code, const char *how)
@@ -118,15 +125,12 @@ static int broken(struct call *call)
 
 /*
  * The worker is gone. True when that is the end of the call. One that died before it took the call is replaced; but not
- * for ever.
+ * for ever. A worker that scribbled over the word had taken it.
  */
 static bool is_end(struct call *call, const struct message *message, int *ret_result)
 {
-	bool before =
-		message->word >> SLOT_STATE_BITS != call->slot->number || message->word == word_of(call, SLOT_ASKED);
-
 	call->slot->started = false;
-	if (before && call->starts < STARTS_MAX) {
+	if (atomic_load(&call->slot->memory->word) == word_of(call, SLOT_ASKED) && call->starts < STARTS_MAX) {
 		ask(call);
 		return false;
 	}
@@ -147,8 +151,10 @@ static bool heard(struct call *call, const struct message *message, int *ret_res
 		return is_end(call, message, ret_result);
 	case MESSAGE_NONE:
 		call->slot->started = false;
-		if (message->word != word_of(call, SLOT_ASKED))
+		if (message->word != word_of(call, SLOT_ASKED)) {
+			ask(call); /* that was for an earlier one, which was taken back meanwhile */
 			return false;
+		}
 		*ret_result = noria_refuse(-message->value,
 					   "no process for the executor %s: %s. Remedy: raise RLIMIT_NPROC or pids.max",
 					   call->workers->name, strerrordesc_np(message->value));
@@ -158,11 +164,15 @@ static bool heard(struct call *call, const struct message *message, int *ret_res
 	}
 }
 
+/* 1, or 0 when nobody is left to say anything. What is too short is none of ours: a worker that runs wild wrote it. */
 static int receive(struct call *call, struct message *ret_message, unsigned flags)
 {
-	int64_t n = op_call(call->name, flags, io_uring_prep_recv, call->slot->fd, ret_message, sizeof *ret_message, 0);
+	int64_t n;
 
-	return n < 0 ? (int)n : n == sizeof *ret_message ? 1 : 0;
+	do
+		n = op_call(call->name, flags, io_uring_prep_recv, call->slot->fd, ret_message, sizeof *ret_message, 0);
+	while (n > 0 && n < (int64_t)sizeof *ret_message);
+	return n > 0 ? 1 : (int)n;
 }
 
 /* A cancelled caller waits for the end that it has brought about. */
@@ -182,15 +192,27 @@ static int await_end(struct call *call)
 	return result;
 }
 
+/* It can no longer end well, unless it has: TAKEN, or whatever a worker that runs wild has made of that. */
+static bool condemn(struct call *call)
+{
+	uint64_t word = atomic_load(&call->slot->memory->word);
+
+	while (word != word_of(call, SLOT_DONE))
+		if (atomic_compare_exchange_strong(&call->slot->memory->word, &word, word_of(call, SLOT_KILLED)))
+			return true;
+	return false;
+}
+
 /* The scope is cancelled. */
 static int give_up(struct call *call)
 {
 	if (move(call, SLOT_ASKED, SLOT_WITHDRAWN))
 		return -ECANCELED;
-	if (move(call, SLOT_TAKEN, SLOT_KILLED)) {
+	if (condemn(call)) {
 		struct message message = message_of(call, MESSAGE_KILL, SLOT_KILLED);
 
-		tell(call->workers->control, &message);
+		tell_template(call->workers->control, &message);
+		noria_workers_continue(call->workers);
 	}
 	return await_end(call);
 }

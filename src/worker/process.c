@@ -15,9 +15,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -30,6 +32,9 @@ struct template
 	int signals; /* a signalfd, of SIGCHLD */
 	pid_t pids[WORKERS_MAX];
 };
+
+/* A worker's own; -1 in what it has forked. */
+static int slot_socket;
 
 static int compare_fds(const void *a, const void *b)
 {
@@ -126,21 +131,47 @@ static void run_call(const struct noria_workers *workers, struct slot_memory *me
 		memcpy(memory->text, error.text, sizeof memory->text);
 }
 
+/*
+ * What a call has forked is nobody's worker, and must not keep the slot's socket open: that it ends is how the program
+ * learns of the template's end.
+ */
+static void leave_slot(void)
+{
+	close(slot_socket);
+	slot_socket = -1;
+}
+
+/* It has run. If it may not say so, it is to be killed, or has scribbled over the word, and would not be heard. */
+static void end_call(struct slot_memory *memory, uint64_t number)
+{
+	uint64_t taken = slot_word(number, SLOT_TAKEN);
+
+	if (atomic_compare_exchange_strong(&memory->word, &taken, slot_word(number, SLOT_DONE)))
+		return;
+	while (taken == slot_word(number, SLOT_KILLED))
+		pause();
+	abort();
+}
+
 _Noreturn void noria_worker_run(struct noria_workers *workers, struct slot *slot)
 {
 	struct slot_memory *memory = slot->memory;
 	struct message message;
 
+	slot_socket = slot->worker_fd;
+	pthread_atfork(NULL, NULL, leave_slot);
 	while (receive(slot->worker_fd, &message)) {
-		uint64_t number = message.word >> SLOT_STATE_BITS;
-		uint64_t asked = slot_word(number, SLOT_ASKED), taken = slot_word(number, SLOT_TAKEN);
+		/* Whichever is asked for now: the message may be about one that was taken back. */
+		uint64_t asked = atomic_load(&memory->word), number = asked >> SLOT_STATE_BITS;
 
-		if (!atomic_compare_exchange_strong(&memory->word, &asked, taken))
+		if (asked != slot_word(number, SLOT_ASKED) ||
+		    !atomic_compare_exchange_strong(&memory->word, &asked, slot_word(number, SLOT_TAKEN)))
 			continue; /* withdrawn, or asked twice */
 		run_call(workers, memory);
-		if (!atomic_compare_exchange_strong(&memory->word, &taken, slot_word(number, SLOT_DONE)))
-			pause(); /* to be killed */
-		message.kind = MESSAGE_ENDED;
+		if (slot_socket < 0)
+			_exit(0);
+		end_call(memory, number);
+		message = (struct message){.kind = MESSAGE_ENDED, .slot = message.slot, .word = asked};
 		send_message(slot->worker_fd, &message);
 	}
 	_exit(0);
@@ -148,12 +179,24 @@ _Noreturn void noria_worker_run(struct noria_workers *workers, struct slot *slot
 
 /* ---- the template ---- */
 
+/* Who runs past the end of his argument harms nobody else. */
+static void shut_other_slots(const struct noria_workers *workers, const struct slot *slot)
+{
+	char *own = (char *)slot->memory, *end = workers->memory + workers->slot_bytes * workers->slots_count;
+	char *next = own + workers->slot_bytes;
+
+	if (mprotect(workers->memory, (size_t)(own - workers->memory), PROT_NONE) < 0 ||
+	    mprotect(next, (size_t)(end - next), PROT_NONE) < 0)
+		_exit(1);
+}
+
 static _Noreturn void become_worker(struct template *template, struct slot *slot, pid_t parent)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(0);
 	noria_worker_close_others(&slot->worker_fd, 1);
+	shut_other_slots(template->workers, slot);
 	reset_signals();
 	limit_memory(template->workers);
 	noria_worker_run(template->workers, slot);
@@ -186,9 +229,7 @@ static void report_death(struct template *template, pid_t pid, int status)
 		if (template->pids[i] != pid)
 			continue;
 		template->pids[i] = 0;
-		send_message(slot->worker_fd, &(struct message){.kind = MESSAGE_DIED,
-								.value = status,
-								.word = atomic_load(&slot->memory->word)});
+		send_message(slot->worker_fd, &(struct message){.kind = MESSAGE_DIED, .slot = i, .value = status});
 	}
 }
 
@@ -210,8 +251,8 @@ static void obey(struct template *template, const struct message *order)
 
 	if (order->kind == MESSAGE_START)
 		start_worker(template, order);
-	else if (pid > 0 && atomic_load(&template->workers->slots[order->slot].memory->word) == order->word)
-		kill(pid, SIGKILL);
+	else if (pid > 0)
+		kill(pid, SIGKILL); /* its caller waits for that: there is no next call yet */
 }
 
 /* The program has closed the executor, or is gone. */

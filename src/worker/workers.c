@@ -249,11 +249,17 @@ int noria_workers_open(struct noria_workers **ret_workers, const char *name,
 	return 0;
 }
 
+void noria_workers_continue(const struct noria_workers *workers)
+{
+	(void)syscall(SYS_pidfd_send_signal, workers->template_pid_fd, SIGCONT, NULL, 0);
+}
+
 /* Its socket has been closed: it kills the workers, and ends. */
 static void await_template(struct noria_workers *workers)
 {
 	siginfo_t info;
 
+	noria_workers_continue(workers);
 	(void)op_call("end of an executor of processes", OP_ALWAYS, io_uring_prep_poll_add, workers->template_pid_fd,
 		      POLLIN);
 	waitid(P_PIDFD, (id_t)workers->template_pid_fd, &info, WEXITED | WNOHANG);

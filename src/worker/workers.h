@@ -8,7 +8,7 @@
  * Argument and result lie in memory that the slot shares with its workers. Beside it is a word of the call's number and
  * state, which only ever moves by compare-and-exchange: the worker takes a call by it, the caller takes one back that
  * has not been taken, and a call that is to be killed can no longer end well. That is how nobody kills the next call.
- * What a worker wrote is not trusted: it may have run wild.
+ * What a worker wrote is not trusted, neither its result nor the word: it may have run wild. It sees its own slot only.
  */
 #ifndef NORIA_WORKER_WORKERS_H
 #define NORIA_WORKER_WORKERS_H
@@ -48,7 +48,7 @@ enum message_kind {
 	MESSAGE_KILL,  /* to the template: its call is to end */
 	MESSAGE_CALL,  /* to the worker */
 	MESSAGE_ENDED, /* from the worker: the call has been run */
-	MESSAGE_DIED,  /* from the template: the worker is gone; `value` is its wait status, `word` as it left it */
+	MESSAGE_DIED,  /* from the template: the worker is gone; `value` is its wait status */
 	MESSAGE_NONE,  /* from the template: no worker can be forked; `value` is the errno */
 };
 
@@ -84,6 +84,8 @@ struct noria_workers {
 	struct slot slots[];
 };
 
+/* A template that somebody has stopped goes on: what waits for it cannot be given up. */
+void noria_workers_continue(const struct noria_workers *workers);
 /* In the child of the fork: be the template, on a stack of TEMPLATE_STACK_BYTES. */
 _Noreturn void noria_template_run(struct noria_workers *workers, char *stack);
 /* In a child of the template: be the worker of a slot. */
