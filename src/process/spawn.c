@@ -202,6 +202,22 @@ static void reap(struct spawn *spawn)
 	spawn->pidfd = -1;
 }
 
+/*
+ * ThreadSanitizer takes a clone() for a fork, and notes in our memory, which the child shares, that there must be no
+ * more threads. This name it does not know.
+ */
+#if defined(__SANITIZE_THREAD__)
+#define UNSEEN_CLONE 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNSEEN_CLONE 1
+#endif
+#endif
+#ifdef UNSEEN_CLONE
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 static int clone_child(struct spawn *spawn, char *stack)
 {
 	sigset_t all, before;
