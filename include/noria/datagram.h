@@ -66,9 +66,13 @@ NORIA_PUBLIC NORIA_CHECKED int noria_datagram_stream_next(struct noria_datagram_
 /*
  * noria_datagram_stream_close - end the stream. Always completes, cancelled or not; may park until the kernel has let
  * go. A task that waits in noria_datagram_stream_next() meanwhile is told -EBADF. Datagrams received and not taken are
- * dropped. Since 0.2.
+ * dropped. Does nothing when it is not open. Since 0.2.
+ *
+ * noria_autodatagrams - a stream that closes itself at the end of its variable's block, by noria_try() as well:
+ *     noria_autodatagrams struct noria_datagram_stream stream = {0};
  */
 NORIA_PUBLIC void noria_datagram_stream_close(struct noria_datagram_stream *stream);
+#define noria_autodatagrams __attribute__((cleanup(noria_datagram_stream_close)))
 
 /*
  * noria_datagram_segments - how many datagrams it is: with UDP_GRO the kernel may hand over many as one.

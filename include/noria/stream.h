@@ -47,9 +47,14 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_recv_stream_next(struct noria_recv_stre
 /*
  * noria_recv_stream_close - end the stream and give its buffers back. Always completes, cancelled or not; may park
  * until the kernel has let go. A task that waits in noria_recv_stream_next() meanwhile is told -EBADF. Bytes received
- * and not yet taken are dropped. Since 0.1.
+ * and not yet taken are dropped. Does nothing when it is not open. Since 0.1.
+ *
+ * noria_autorecv - a stream that closes itself at the end of its variable's block, by noria_try() as well:
+ *     noria_autorecv struct noria_recv_stream stream = {0};
+ * Since 0.2.
  */
 NORIA_PUBLIC void noria_recv_stream_close(struct noria_recv_stream *stream);
+#define noria_autorecv __attribute__((cleanup(noria_recv_stream_close)))
 
 /*
  * Accept streams: one submission, many connections. For servers that accept much; noria_accept() does the same one by
@@ -84,9 +89,13 @@ NORIA_PUBLIC NORIA_CHECKED int noria_accept_stream_next(struct noria_accept_stre
 /*
  * noria_accept_stream_close - end the stream. Always completes, cancelled or not; may park until the kernel has let go.
  * A task that waits in noria_accept_stream_next() meanwhile is told -EBADF. Connections accepted and not yet taken are
- * closed. Since 0.2.
+ * closed. Does nothing when it is not open. Since 0.2.
+ *
+ * noria_autoaccept - a stream that closes itself at the end of its variable's block, by noria_try() as well:
+ *     noria_autoaccept struct noria_accept_stream stream = {0};
  */
 NORIA_PUBLIC void noria_accept_stream_close(struct noria_accept_stream *stream);
+#define noria_autoaccept __attribute__((cleanup(noria_accept_stream_close)))
 
 NORIA_END_DECLS
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Receive streams that are closed under somebody: by another task while one waits, by two tasks at once, by the end of a
- * task that forgot, and by the closing of their descriptor while the number gets a new owner.
+ * task that forgot, by the end of a block, and by the closing of their descriptor while the number gets a new owner.
  */
 #include "task/loop.h"
 #include "unit.h"
@@ -151,5 +151,41 @@ UNIT(stream_closed, a_transfer_leaves_the_next_owner_alone)
 	EXPECT_EQ(noria_recv(next[0], bytes, sizeof bytes, MSG_DONTWAIT), -EAGAIN);
 	EXPECT_EQ(noria_recv(next[1], bytes, sizeof bytes, MSG_DONTWAIT), -EAGAIN);
 	EXPECT_EQ(noria_close(pair[1]) | noria_close(next[0]) | noria_close(next[1]), 0);
+	return 0;
+}
+
+/* Each kind is left open by a return; what the task left open itself would be its failure. */
+static int leave_three(void *arg)
+{
+	noria_autoaccept struct noria_accept_stream clients = {0};
+	noria_autodatagrams struct noria_datagram_stream datagrams = {0};
+	noria_autorecv struct noria_recv_stream bytes = {0}, never = {0}, before = {0};
+	const int *fds = arg;
+
+	(void)never;
+	MUST(noria_accept_stream_open(&clients, fds[0], 0) == 0);
+	MUST(noria_datagram_stream_open(&datagrams, fds[1], NULL) == 0);
+	MUST(noria_recv_stream_open(&before, fds[2]) == 0);
+	noria_recv_stream_close(&before);
+	MUST(noria_recv_stream_open(&bytes, fds[2]) == 0);
+	noria_try(noria_check());
+	return 0;
+}
+
+UNIT(stream_closed, by_the_end_of_a_block)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof address;
+	struct noria_group group;
+	int pair[2], fds[3];
+
+	unit_pair(pair);
+	fds[0] = unit_listener(&address, &length);
+	fds[1] = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fds[2] = pair[0];
+	MUST(fds[1] >= 0 && noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, leave_three, fds) == 0);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	EXPECT_EQ(noria_close(fds[0]) | noria_close(fds[1]) | noria_close(pair[0]) | noria_close(pair[1]), 0);
 	return 0;
 }
