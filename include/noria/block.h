@@ -6,7 +6,8 @@
  * Where it is not (an older kernel, RLIMIT_MEMLOCK) everything means the same and costs a little more.
  *
  * A pool watches over its blocks: one that an operation is using cannot be put back, and one that was put back cannot
- * be used by those four calls (nor by noria_recv() and noria_send()). A pool belongs to its runtime. All since 0.2.
+ * be used by those four calls (nor by noria_recv() and noria_send()): -EFAULT, as behind the last block of the pool. A
+ * pool belongs to its runtime. All since 0.2.
  */
 #ifndef NORIA_BLOCK_H
 #define NORIA_BLOCK_H

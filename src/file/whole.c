@@ -85,8 +85,6 @@ int noria_read_file(int dirfd, const char *path, size_t max, void **ret_data, si
 	if (fd < 0)
 		return fd;
 	r = read_open(&content, fd, path);
-	if (r == 0 && content.size > content.max)
-		r = too_large(path, content.max);
 	if (r < 0) {
 		free(content.data);
 		return r;

@@ -281,10 +281,9 @@ void noria_autoblock_(void *variable)
 /* How many blocks, from the first, an operation is on: more than one by its program's own arrangement. */
 static unsigned count_blocks(const struct noria_blocks *blocks, size_t offset, size_t size)
 {
-	size_t within = offset % blocks->size, left = blocks->count - offset / blocks->size;
-	size_t count = within + size <= blocks->size ? 1 : (within + size + blocks->size - 1) / blocks->size;
+	size_t within = offset % blocks->size;
 
-	return (unsigned)(count < left ? count : left);
+	return within + size <= blocks->size ? 1 : (unsigned)((within + size + blocks->size - 1) / blocks->size);
 }
 
 int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block_use *ret_use)
@@ -303,12 +302,14 @@ int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block_us
 	if (!blocks)
 		return 0;
 	offset = sqe->addr - blocks->memory;
+	if (blocks->bytes - offset < sqe->len)
+		return noria_refuse(-EFAULT, "%u bytes reach behind the last block of the pool", sqe->len);
 	block = &blocks->table[offset / blocks->size];
 	count = count_blocks(blocks, offset, sqe->len);
 	for (unsigned i = 0; i < count; i++)
 		if (!block[i].taken)
 			return noria_refuse(-EFAULT, "memory of a block that was put back");
-	if (blocks->slot >= 0 && blocks->bytes - offset >= sqe->len) {
+	if (blocks->slot >= 0) {
 		if (opcode == IORING_OP_READ)
 			sqe->opcode = IORING_OP_READ_FIXED;
 		else if (opcode == IORING_OP_WRITE)

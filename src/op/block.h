@@ -17,7 +17,7 @@ struct block_use {
 /*
  * An operation with this entry begins. If its memory is in blocks, these are in use until noria_block_used(), and where
  * the pool is registered the entry becomes one for registered memory. Returns 0; -EFAULT with noria_message() for a
- * block that was put back.
+ * block that was put back, and behind the last one.
  */
 int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block_use *ret_use);
 void noria_block_used(const struct block_use *use);

@@ -180,6 +180,50 @@ UNIT(file_copy, goes_on_between_file_systems)
 	return 0;
 }
 
+/* Positions that are not the beginning; within the kernel, and by reading and writing. */
+UNIT(file_copy, moves_the_positions_by_what_has_moved)
+{
+	struct apart apart = open_apart(1000);
+	int other = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+
+	MUST(other >= 0 && lseek(apart.in, 100, SEEK_SET) == 100 && lseek(other, 50, SEEK_SET) == 50);
+	EXPECT_EQ(noria_copy_file_range_all(apart.in, NULL, other, NULL, 10, 0), 10);
+	EXPECT_EQ(lseek(apart.in, 0, SEEK_CUR), 110);
+	EXPECT_EQ(lseek(other, 0, SEEK_CUR), 60);
+	MUST(lseek(apart.out, 70, SEEK_SET) == 70);
+	EXPECT_EQ(noria_copy_file_range_all(apart.in, NULL, apart.out, NULL, 20, 0), 20);
+	EXPECT_EQ(lseek(apart.in, 0, SEEK_CUR), 130);
+	EXPECT_EQ(lseek(apart.out, 0, SEEK_CUR), 90);
+	MUST(close(apart.in) == 0 && close(apart.out) == 0 && close(other) == 0);
+	free(apart.bytes);
+	return 0;
+}
+
+/* What has left the file, and stands in the pipe within, is not sent, and comes again. */
+UNIT(file_copy, sendfile_counts_what_the_socket_took)
+{
+	struct apart apart = open_apart(4 << 20);
+	char *found = malloc(4 << 20);
+	off_t offset = 0;
+	ssize_t n, got = 0;
+	int pair[2];
+
+	unit_pair(pair);
+	MUST(found && fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
+	n = noria_within(noria_msec(30), noria_sendfile(pair[0], apart.in, &offset, 4 << 20));
+	EXPECT_EQ(n, -ETIMEDOUT);
+	while ((n = recv(pair[1], found + got, (4 << 20) - (size_t)got, MSG_DONTWAIT)) > 0)
+		got += n;
+	EXPECT(got > 0 && got < 4 << 20);
+	EXPECT_EQ(offset, got);
+	EXPECT(memcmp(found, apart.bytes, (size_t)got) == 0);
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	MUST(close(apart.in) == 0 && close(apart.out) == 0);
+	free(found);
+	free(apart.bytes);
+	return 0;
+}
+
 UNIT(file_copy, copies_what_has_no_size)
 {
 	int in = open("/proc/self/status", O_RDONLY | O_CLOEXEC), out = memfd_create("copy", MFD_CLOEXEC);
@@ -252,6 +296,29 @@ UNIT(file_copy, a_cancel_in_its_midst_leaves_what_has_moved)
 	EXPECT_EQ(copying.result, -ECANCELED);
 	EXPECT(copying.moved > 0 && copying.moved < 16 << 20);
 	check_and_close(&copying.apart, copying.moved);
+	return 0;
+}
+
+/* R10: between reading and writing too. */
+UNIT(file_copy, a_close_of_the_output_spares_its_next_owner)
+{
+	for (int i = 0; i < 20; i++) {
+		struct copying copying = {.apart = open_apart(16 << 20)};
+		struct noria_group group;
+		int out = copying.apart.out;
+
+		MUST(noria_group_open(&group) == 0);
+		MUST(noria_spawn(&group, copy, &copying) == 0);
+		UNTIL(size_of(out) > 0);
+		for (int turn = 0; turn < i; turn++)
+			MUST(noria_yield() == 0);
+		EXPECT_EQ(noria_close(out), 0);
+		EXPECT_EQ(memfd_create("another", MFD_CLOEXEC), out);
+		EXPECT_EQ(noria_group_close(&group, 0), -EBADF);
+		EXPECT_EQ(size_of(out), 0);
+		EXPECT(close(copying.apart.in) == 0 && close(out) == 0);
+		free(copying.apart.bytes);
+	}
 	return 0;
 }
 

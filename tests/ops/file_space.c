@@ -187,6 +187,36 @@ static const struct op_error madvise_errors[] = {{-EINVAL, madvise_advice},
 						 {-ENOMEM, madvise_everything},
 						 {0, NULL}};
 
+/* Of more than an entry has room for, only the last page is touched. */
+#define MAPPED_FAR ((size_t)1 << 32 | MAPPED)
+
+static void open_much_memory(struct op_place *place, bool ready)
+{
+	(void)ready;
+	place->extra =
+		mmap(NULL, MAPPED_FAR, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	MUST(place->extra != MAP_FAILED);
+	((char *)place->extra)[MAPPED_FAR - 1] = 'x';
+}
+
+static void close_much_memory(struct op_place *place)
+{
+	MUST(munmap(place->extra, MAPPED_FAR) == 0);
+}
+
+static void did_forget_far(struct op_place *place, int64_t result)
+{
+	EXPECT_EQ(result, 0);
+	EXPECT_EQ(((char *)place->extra)[MAPPED_FAR - 1], 0);
+}
+
+static void far_not_forgotten(struct op_place *place)
+{
+	EXPECT_EQ(((char *)place->extra)[MAPPED_FAR - 1], 'x');
+}
+
+CALL(call_madvise_far, noria_madvise(place->extra, MAPPED_FAR, MADV_DONTNEED))
+
 #define CASE(name_, call_, did_, errors_, ...) \
 	{ \
 		.name = name_, .open = open_file, .call = call_, .did = did_, .did_not = is_unchanged, \
@@ -205,6 +235,13 @@ static const struct op_case cases[] = {
 	CASE("posix_fadvise", call_fadvise, did_nothing_visible, fadvise_errors),
 	CASE("posix_fadvise, 8 GiB", call_fadvise_far, did_nothing_visible, fadvise_far_errors,
 	     .offloaded = OPS_ALWAYS_OFFLOADED),
+	{.name = "madvise, 4 GiB",
+	 .open = open_much_memory,
+	 .call = call_madvise_far,
+	 .did = did_forget_far,
+	 .did_not = far_not_forgotten,
+	 .close = close_much_memory,
+	 .offloaded = OPS_ALWAYS_OFFLOADED},
 	{.name = "madvise",
 	 .open = open_memory,
 	 .call = call_madvise,

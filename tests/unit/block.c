@@ -308,6 +308,8 @@ UNIT(block, none_of_several_can_be_put_back_under_an_operation)
 	MUST(write(pair[1], "bytes", 5) == 5);
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
 	EXPECT(memcmp(over.low + 100, "bytes", 5) == 0);
+	EXPECT_EQ(noria_read(pair[0], over.low, 4 * 4096 + 1), -EFAULT);
+	EXPECT(strstr(noria_message(), "behind the last"));
 	EXPECT_EQ(noria_block_put(block[2]), 0);
 	EXPECT_EQ(noria_read(pair[0], block[1], 4097), -EFAULT);
 	EXPECT_EQ(noria_write(pair[1], block[0], 8192), 8192); /* up to the end of the second */

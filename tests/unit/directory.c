@@ -535,6 +535,31 @@ UNIT(walk, cancelled_anywhere_loses_no_entry)
 	return 0;
 }
 
+/* A limit that passes before the directory is opened says nothing of that: it is shown once, and its content comes. */
+UNIT_WITH(walk, a_limit_while_a_directory_waits_for_a_thread, &one_thread)
+{
+	noria_autowalk struct noria_walk *walk = NULL;
+	struct noria_walk_entry entry;
+	struct noria_group holding;
+	int ends[2], fd = make_place();
+
+	MUST(mkdirat(fd, "a", 0700) == 0 && mkdirat(fd, "a/b", 0700) == 0 && pipe2(ends, O_CLOEXEC) == 0);
+	MUST(noria_walk_open(fd, ".", 0, 0, &walk) == 0);
+	MUST(noria_walk_next(walk, &entry) == 1);
+	EXPECT(strcmp(entry.path, "a") == 0);
+	MUST(noria_group_open(&holding) == 0 && noria_spawn(&holding, unit_hold_thread, &ends[0]) == 0);
+	MUST(noria_yield() == 0);
+	EXPECT_EQ(noria_within(noria_msec(2), noria_walk_next(walk, &entry)), -ETIMEDOUT);
+	MUST(write(ends[1], "", 1) == 1);
+	EXPECT_EQ(noria_group_close(&holding, 0), 0);
+	MUST(noria_walk_next(walk, &entry) == 1);
+	EXPECT(strcmp(entry.path, "a/b") == 0 && entry.error == 0);
+	EXPECT_EQ(noria_walk_next(walk, &entry), 0);
+	EXPECT(noria_close(ends[0]) == 0 && noria_close(ends[1]) == 0);
+	remove_place(fd);
+	return 0;
+}
+
 UNIT(walk, refuses_unknown_flags)
 {
 	struct noria_walk *walk = NULL;

@@ -288,6 +288,10 @@ UNIT(file, nowait_answers_at_once)
 	EXPECT_EQ(noria_preadv2(ends[0], &vector, 1, -1, RWF_NOWAIT), -EAGAIN);
 	EXPECT_EQ(noria_pwritev2(ends[1], &vector, 1, -1, RWF_NOWAIT), 8);
 	EXPECT_EQ(noria_preadv2(ends[0], &vector, 1, -1, RWF_NOWAIT), 8);
+	MUST(fcntl(ends[1], F_SETFL, O_NONBLOCK) == 0);
+	while (write(ends[1], "12345678", 8) == 8)
+		;
+	EXPECT_EQ(noria_within(noria_sec(2), noria_pwritev2(ends[1], &vector, 1, -1, RWF_NOWAIT)), -EAGAIN);
 	EXPECT(noria_close(ends[0]) == 0 && noria_close(ends[1]) == 0);
 	return 0;
 }

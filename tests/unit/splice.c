@@ -3,6 +3,7 @@
 #include "unit.h"
 
 #include <fcntl.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { SIZE = 300000 };
@@ -158,6 +159,39 @@ UNIT(splice, a_full_socket_with_o_nonblock_is_waited_for)
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
 	EXPECT_EQ(noria_close(channel[0]) | noria_close(channel[1]), 0);
 	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
+static int64_t cpu_ns(void)
+{
+	struct timespec now;
+
+	MUST(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0);
+	return noria_sec(now.tv_sec) + now.tv_nsec;
+}
+
+/* Either side alone is ready; waiting for the wrong one would be asking again and again. */
+UNIT(splice, waiting_for_one_side_takes_no_time)
+{
+	static const char bytes[1 << 16];
+	int empty[2], some[2], free_one[2], full[2];
+	int64_t before;
+
+	MUST(pipe2(empty, O_CLOEXEC) == 0 && pipe2(some, O_CLOEXEC) == 0);
+	MUST(pipe2(free_one, O_CLOEXEC) == 0 && pipe2(full, O_CLOEXEC | O_NONBLOCK) == 0);
+	MUST(write(some[1], "x", 1) == 1);
+	while (write(full[1], bytes, sizeof bytes) > 0)
+		;
+	before = cpu_ns();
+	EXPECT_EQ(noria_within(noria_msec(40), noria_splice(empty[0], NULL, free_one[1], NULL, 5, 0)), -ETIMEDOUT);
+	EXPECT_EQ(noria_within(noria_msec(40), noria_splice(some[0], NULL, full[1], NULL, 5, 0)), -ETIMEDOUT);
+	EXPECT_EQ(noria_within(noria_msec(40), noria_tee(empty[0], free_one[1], 5, 0)), -ETIMEDOUT);
+	EXPECT_EQ(noria_within(noria_msec(40), noria_tee(some[0], full[1], 5, 0)), -ETIMEDOUT);
+	EXPECT(cpu_ns() - before < noria_msec(UNIT_SANITIZED ? 30 : 15));
+	for (int i = 0; i < 2; i++)
+		EXPECT_EQ(noria_close(empty[i]) | noria_close(some[i]) | noria_close(free_one[i]) |
+				  noria_close(full[i]),
+			  0);
 	return 0;
 }
 
