@@ -17,9 +17,9 @@ enum { FLAT_RUNS = 10, FLAT_KIB = 4096 }; /* what the allocator may keep */
 enum { WORKERS = 48, TICKETS_MAX = 2048, OPERATIONS = RACE_SANITIZED ? 60000 : 200000 };
 
 static const struct storm_subject *const subjects[] = {
-	&storm_bytes,  &storm_calls,      &storm_files,    &storm_scopes, &storm_locks,    &storm_meetings,
-	&storm_items,  &storm_broadcasts, &storm_promises, &storm_groups, &storm_policies, &storm_children,
-	&storm_values, &storm_sockets,    &storm_names,    &storm_trees,
+	&storm_bytes,  &storm_calls,      &storm_files,    &storm_scopes,  &storm_locks,    &storm_meetings,
+	&storm_items,  &storm_broadcasts, &storm_promises, &storm_groups,  &storm_policies, &storm_children,
+	&storm_values, &storm_sockets,    &storm_names,    &storm_streams, &storm_trees,
 };
 
 #define for_each_subject(i) for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++)

@@ -31,7 +31,7 @@ struct storm_subject {
 
 extern const struct storm_subject storm_bytes, storm_calls, storm_files, storm_scopes, storm_locks, storm_meetings,
 	storm_items, storm_broadcasts, storm_promises, storm_groups, storm_policies, storm_children, storm_values,
-	storm_names, storm_sockets, storm_trees;
+	storm_names, storm_sockets, storm_streams, storm_trees;
 
 extern uint64_t storm_seed_state;
 

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 extern bool noria_checks;
@@ -259,6 +260,65 @@ MEMORY(receive_streams, &defaults)
 	there = pair[1];
 	noria_try(noria_send_all(there, "bytes", 5, 0));
 	return receive(here);
+}
+
+enum { CLIENTS = 100 }; /* more at once than an accept stream has room for from the start */
+
+static int take_connections(int fd)
+{
+	struct noria_accept_stream stream;
+	int r;
+
+	noria_try(noria_accept_stream_open(&stream, fd, SOCK_CLOEXEC));
+	for (int i = 0; i < CLIENTS; i++) {
+		r = noria_accept_stream_next(&stream);
+		if (r < 0)
+			break;
+		MUST(noria_close(r) == 0);
+	}
+	noria_accept_stream_close(&stream);
+	return r < 0 ? r : 0;
+}
+
+/* One for which there is no memory is closed: its client sees the end of it. */
+MEMORY(accept_streams, &defaults)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t length = sizeof address;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), clients[CLIENTS], r;
+	char byte;
+
+	MUST(fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof address.sun_family) == 0);
+	MUST(listen(fd, CLIENTS) == 0 && getsockname(fd, (struct sockaddr *)&address, &length) == 0);
+	for (int i = 0; i < CLIENTS; i++) {
+		clients[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		MUST(clients[i] >= 0 && connect(clients[i], (struct sockaddr *)&address, length) == 0);
+	}
+	r = take_connections(fd);
+	close(fd);
+	for (int i = 0; i < CLIENTS; i++) {
+		EXPECT(recv(clients[i], &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET);
+		close(clients[i]);
+	}
+	return r;
+}
+
+MEMORY(datagram_streams, &defaults)
+{
+	struct noria_datagram_stream stream;
+	struct noria_datagram datagram;
+	int pair[2], r;
+
+	MUST(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair) == 0);
+	MUST(send(pair[1], "x", 1, 0) == 1);
+	r = noria_datagram_stream_open(&stream, pair[0], NULL);
+	if (r == 0) {
+		r = noria_datagram_stream_next(&stream, &datagram, 1);
+		noria_datagram_stream_close(&stream);
+	}
+	close(pair[0]);
+	close(pair[1]);
+	return r < 0 ? r : 0;
 }
 
 static int wait_for_input(void *arg)
