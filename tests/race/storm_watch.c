@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_S = 30, TICK_MS = 50, TOLD_MAX = 200, NOTES_MAX = 64 };
+enum { PATIENCE_S = 30, TICK_MS = 50, TOLD_MAX = 200, NOTES_MAX = 128 };
 
 static struct {
 	const char *name;
