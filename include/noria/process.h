@@ -127,8 +127,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_process_open_at(struct noria_process *proce
 /*
  * noria_process_wait - wait until it ends. Any number of tasks, any number of times: its status is kept.
  * Returns: the status, >= 0, as of waitpid(2): 0 is success, WIFEXITED() and its like of <sys/wait.h> take it apart;
- * -ECHILD when somebody else reaped it; -ECANCELED (it runs on, until the close); -EINVAL when it is not open; -ENXIO
- * outside a runtime. Checkpoint. Since 0.2.
+ * -ECHILD when somebody else reaped it; -ECANCELED (it runs on, until the close); -EPERM when it was closed meanwhile
+ * and could not be ended; -EINVAL when it is not open; -ENXIO outside a runtime. Checkpoint. Since 0.2.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_process_wait(struct noria_process *process);
 
@@ -158,7 +158,9 @@ NORIA_PUBLIC int noria_process_close_fd(struct noria_process *process, int numbe
  * noria_process_close - end it and forget it. Our ends of its pipes are closed; if it runs it is sent its stop signal
  * and SIGCONT, and after the grace, or when that of a cancelled scope around is spent (noria_scope_set_grace()),
  * SIGKILL; what is left of a group of its own gets SIGKILL in any case. It is reaped. Always completes, cancelled or
- * not, when the process is dead. Tasks that wait for it get its status. Does nothing when it is not open. Since 0.2.
+ * not, when the process is dead. Tasks that wait for it get its status. Does nothing when it is not open. One that has
+ * changed its user, so that it may not be signalled, and runs on after the grace, is left to itself: the failure
+ * handler (run.h) is told, and those who wait for it. Since 0.2.
  *
  * noria_autoprocess - a process that closes itself at the end of its variable's block:
  *     noria_autoprocess struct noria_process process = {0};

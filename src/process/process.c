@@ -5,6 +5,7 @@
  *
  * The close goes on when its task is cancelled: the grace is a soft shield with a deadline, which falls when the grace
  * of a cancelled scope around is spent; the last wait, for a process that has been sent SIGKILL, cannot be given up.
+ * One that may not be signalled is left running, and that is reported.
  */
 #include "noria/process.h"
 
@@ -15,11 +16,13 @@
 #include "op/op.h"
 #include "process/spawn.h"
 #include "process/wait.h"
+#include "scope/failure.h"
 #include "scope/scope.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -241,6 +244,8 @@ int noria_process_wait(struct noria_process *storage)
 		return refuse_use("a wait");
 	process->waiting++;
 	r = noria_waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOWAIT);
+	if (r == -EBADF && is_closing(process))
+		r = noria_refuse(-EPERM, "process %d was closed, but may not be signalled, and runs on", process->pid);
 	process->waiting--;
 	if (r == -ECHILD)
 		return noria_refuse(
@@ -330,7 +335,14 @@ static void wait_always(struct process *process)
 			noria_task_yield(noria_loop->current); /* a debugger has it */
 }
 
-static void end_process(struct process *process)
+/* It has changed its user (sudo, say), and ours may not signal it. */
+static bool is_out_of_reach(const struct process *process)
+{
+	return syscall(SYS_pidfd_send_signal, process->pidfd, 0, NULL, 0) < 0 && errno == EPERM;
+}
+
+/* False: nobody can, and it runs on. */
+static bool end_process(struct process *process)
 {
 	if (!has_ended(process)) {
 		(void)send_signal(process, process->stop_signal);
@@ -341,7 +353,23 @@ static void end_process(struct process *process)
 	/* Its number, and so its group's, is still its own. */
 	if (process->group || !has_ended(process))
 		(void)send_signal(process, SIGKILL);
+	if (!has_ended(process) && is_out_of_reach(process))
+		return false;
 	wait_always(process);
+	return true;
+}
+
+/* Its end might be long in coming. Those who wait for it are told -EBADF. */
+static void leave_running(struct process *process, struct task *task)
+{
+	struct noria_failure failure = noria_failure_bare(task, -EPERM, process->leftover.site);
+	char text[128];
+
+	snprintf(text, sizeof text, "process %d could not be ended, since it may not be signalled, and runs on",
+		 process->pid);
+	noria_report(task->loop, &failure, text);
+	(void)noria_close(process->pidfd);
+	process->pidfd = -1;
 }
 
 /* Until its last statement the storage is in use: another task that closes it too waits for that. */
@@ -351,11 +379,14 @@ static void close_process(struct process *process, struct task *task)
 
 	process->magic = ~magic(process);
 	close_ends(process->pipes);
-	end_process(process);
-	while (process->waiting > 0) /* they have their status, and are on their way */
+	if (!end_process(process))
+		leave_running(process, task);
+	while (process->waiting > 0) /* they have their answer, and are on their way */
 		noria_task_yield(task);
-	(void)waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
-	(void)noria_close(process->pidfd);
+	if (process->pidfd >= 0) {
+		(void)waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
+		(void)noria_close(process->pidfd);
+	}
 	list_remove(&process->leftover.node);
 	process->magic = 0;
 }

@@ -29,7 +29,13 @@
 /* Nothing here is seen by sanitizers: their records of our memory are our own threads'. */
 #define CHILD_SIDE __attribute__((no_sanitize("address", "thread", "undefined"))) static
 
-enum { STACK_SIZE = 64 * 1024, SIGNALS = 64, FDS_MAX = NORIA_PROCESS_FDS_MAX + 3, SIGSET_BYTES = SIGNALS / 8 };
+enum {
+	STACK_SIZE = 256 * 1024,
+	STACK_GUARD = 64 * 1024,
+	SIGNALS = 64,
+	FDS_MAX = NORIA_PROCESS_FDS_MAX + 3,
+	SIGSET_BYTES = SIGNALS / 8
+};
 
 /* The kernel's: a handler comes first, everywhere. All zero: the default effect. */
 struct kernel_sigaction {
@@ -218,14 +224,13 @@ int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
 #define clone __clone
 #endif
 
-static int clone_child(struct spawn *spawn, char *stack)
+static int clone_child(struct spawn *spawn, char *stack_end)
 {
 	sigset_t all, before;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	spawn->pid =
-		clone(child, stack + STACK_SIZE, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, spawn, &spawn->pidfd);
+	spawn->pid = clone(child, stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, spawn, &spawn->pidfd);
 	if (spawn->pid < 0) {
 		spawn->step = "a new process";
 		spawn->error = errno;
@@ -235,21 +240,36 @@ static int clone_child(struct spawn *spawn, char *stack)
 	return -spawn->error;
 }
 
+/*
+ * Room for the search of PATH, of which the C library keeps a copy on the stack if that is below 64 KiB, and for the
+ * arguments of a shell that stands in for a script without #!.
+ */
+static size_t stack_bytes(const struct spawn *spawn)
+{
+	size_t arguments = 0;
+
+	while (spawn->argv && spawn->argv[arguments])
+		arguments++;
+	return (STACK_SIZE + arguments * sizeof(char *)) & ~(size_t)(STACK_GUARD - 1);
+}
+
 int noria_spawn_program(struct spawn *spawn)
 {
-	/* As large as a shell's stand-in arguments for a script without #! may make it. */
+	size_t size = STACK_GUARD + stack_bytes(spawn);
 	char *stack;
 	int r;
 
 	spawn->error = 0;
 	spawn->pidfd = -1;
-	stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (stack == MAP_FAILED) {
+	stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (stack == MAP_FAILED || mprotect(stack, STACK_GUARD, PROT_NONE) < 0) {
+		r = -errno;
 		spawn->step = "a stack for it";
-		return -errno;
+	} else {
+		r = clone_child(spawn, stack + size);
 	}
-	r = clone_child(spawn, stack);
-	munmap(stack, STACK_SIZE);
+	if (stack != MAP_FAILED)
+		munmap(stack, size);
 	if (r < 0 && spawn->pidfd >= 0)
 		reap(spawn);
 	return r;

@@ -4,9 +4,12 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -238,6 +241,85 @@ UNIT(process, another_user)
 		EXPECT_EQ(noria_process_open(&process, "true", NULL, NULL, &options), -EPERM);
 		EXPECT(strstr(noria_message(), "its user"));
 	}
+	return 0;
+}
+
+/* The C library has a shell run it, for which it makes new arguments on the stack: far more than a small one holds. */
+UNIT(process, a_script_without_a_first_line_may_have_many_arguments)
+{
+	enum { COUNT = 50000 };
+	char path[] = "/tmp/noria-script-XXXXXX", text[16] = "";
+	struct noria_process_io io = {.output = text, .output_max = sizeof text - 1};
+	char **argv = calloc(COUNT + 2, sizeof *argv);
+	int fd = mkstemp(path);
+
+	MUST(argv && fd >= 0 && dprintf(fd, "echo $#\n") > 0 && fchmod(fd, 0700) == 0 && close(fd) == 0);
+	argv[0] = path;
+	for (int i = 1; i <= COUNT; i++)
+		argv[i] = (char[]){"x"};
+	EXPECT_EQ(noria_process_run(path, argv, NULL, &io, NULL), 0);
+	cr_expect_str_eq(text, "50000\n");
+	unlink(path);
+	free(argv);
+	return 0;
+}
+
+/* ---- a program that may not be signalled ---- */
+
+static unsigned told;
+
+static void count_told(const struct noria_failure *failure, const char *text, void *arg)
+{
+	(void)arg;
+	told += failure->code == -EPERM && strstr(text, "runs on");
+}
+
+/* May this process signal those of other users? */
+static void set_cap_kill(bool on)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	MUST(syscall(SYS_capget, &header, data) == 0);
+	data[0].effective = on ? data[0].effective | 1U << CAP_KILL : data[0].effective & ~(1U << CAP_KILL);
+	MUST(syscall(SYS_capset, &header, data) == 0);
+}
+
+static bool waits;
+
+static int wait_in_vain(void *arg)
+{
+	waits = true;
+	return noria_process_wait(arg) == -EPERM ? 0 : -EIO;
+}
+
+static const struct noria_config counts_told = {.on_failure = count_told};
+
+UNIT_WITH(process, one_that_may_not_be_signalled_is_left_running_and_that_is_told, &counts_told)
+{
+	const struct noria_process_options options = {
+		.flags = NORIA_PROCESS_USER, .uid = 65534, .gid = 65534, .grace_ns = noria_msec(5)};
+	struct noria_process process = {0};
+	struct noria_group group;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		return 0; /* every program is of our own user */
+	told = 0;
+	waits = false;
+	set_cap_kill(false);
+	MUST(open_sh(&process, "exec sleep 1000", &options) == 0);
+	pid = noria_process_pid(&process);
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, wait_in_vain, &process) == 0);
+	UNTIL(waits);
+	EXPECT_EQ(noria_process_kill(&process, SIGKILL), -EPERM);
+	noria_process_close(&process);
+	EXPECT_EQ(told, 1);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	set_cap_kill(true);
+	EXPECT_EQ(kill(pid, SIGKILL), 0); /* it does run on */
+	EXPECT_EQ(waitpid(pid, NULL, 0), pid);
 	return 0;
 }
 
