@@ -204,3 +204,39 @@ RULE(R10, closing_twice_ends)
 	close(pair[1]);
 	return 0;
 }
+
+static int read_all(void *arg)
+{
+	struct user *user = arg;
+	char bytes[8];
+
+	user->result = noria_read_all(user->fd, bytes, sizeof bytes);
+	return 0;
+}
+
+/* R10: the descriptor is closed when a part of the whole has been read: the rest is not taken from the next owner. */
+RULE(R10, the_next_owner_keeps_what_a_transfer_under_way_lacks)
+{
+	struct noria_group group = {0};
+	struct user user = {0};
+	int ends[2], next[2];
+	char bytes[8];
+
+	MUST(pipe2(ends, O_CLOEXEC) == 0);
+	user.fd = ends[0];
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, read_all, &user) == 0);
+	UNTIL(inside_flying(ends[0]) && ring_pending(noria_loop->ring) == 0);
+	MUST(write(ends[1], "part", 4) == 4);
+	inside_enter_until(1); /* it was read, and the task does not know */
+	EXPECT(noria_close(ends[0]) == 0);
+	MUST(pipe2(next, O_CLOEXEC) == 0);
+	EXPECT(next[0] == ends[0]);
+	MUST(write(next[1], "next", 4) == 4 && close(next[1]) == 0);
+	MUST(noria_group_close(&group, 0) == 0);
+	EXPECT(user.result == -EBADF);
+	EXPECT(read(next[0], bytes, sizeof bytes) == 4);
+	close(next[0]);
+	close(ends[1]);
+	return 0;
+}
