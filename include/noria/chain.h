@@ -79,10 +79,11 @@ NORIA_PUBLIC void noria_chain_close(struct noria_chain *chain, int fd);
  * noria_chain_run - run the steps, and wait for all of them.
  * Returns: how many were done in full, from the first: all of them, or fewer when one moved less than it was asked. Or
  * the negative errno of the step that failed, and then noria_chain_done() says which. -ECANCELED: the scope is
- * cancelled; the step that was under way was stopped, and those behind it have not begun. -E2BIG: the chain has more
- * steps than the submission queue has entries, and would be split; -EINVAL: more steps than room; -EOPNOTSUPP: a step
- * that the kernel cannot do on a direct descriptor; in these three cases nothing has been done, and noria_message()
- * says what to do. -EAGAIN from a descriptor with O_NONBLOCK is an error like others.
+ * cancelled; the step that was under way was stopped, and those behind it have not begun. -EBADF: the descriptor of a
+ * step was closed, maybe of one that had not begun. -E2BIG: the chain has more steps than the submission queue has
+ * entries, and would be split; -EINVAL: more steps than room, a descriptor that another chain opens, or another task
+ * runs it; -EOPNOTSUPP: a step that the kernel cannot do on a direct descriptor; in these three cases nothing has been
+ * done, and noria_message() says what to do. -EAGAIN from a descriptor with O_NONBLOCK is an error like others.
  *
  * The time limit of a scope around it is kept by the loop. Where the kernel has no direct descriptors, a chain that
  * opens files is run step by step, to the same effect.

@@ -50,7 +50,8 @@ NORIA_PUBLIC NORIA_CHECKED int noria_writer_open_at(struct noria_writer *writer,
 NORIA_PUBLIC NORIA_CHECKED int noria_writer_write(struct noria_writer *writer, const void *data, size_t size);
 /*
  * noria_writer_printf - append text, all of it or nothing.
- * Returns: as noria_writer_write(); -EMSGSIZE when it is longer than the whole buffer.
+ * Returns: as noria_writer_write(); -EMSGSIZE when with its final zero it is longer than the whole
+ * buffer.
  */
 __attribute__((format(printf, 2, 3))) NORIA_PUBLIC NORIA_CHECKED int noria_writer_printf(struct noria_writer *writer,
 											 const char *format, ...);

@@ -90,11 +90,17 @@ static void close_arrived(const struct arrived *arrived)
 		noria_close(arrived->pidfd);
 }
 
+/* In the place of a pidfd that it could not make, the kernel puts the reason. */
+static bool came_short(const struct arrived *arrived, const struct msghdr *message)
+{
+	return (message->msg_flags & MSG_CTRUNC) || arrived->pidfd == -EMFILE;
+}
+
 static int refuse_arrived(struct task *task, const struct arrived *arrived, const struct msghdr *message, size_t room)
 {
 	int r;
 
-	if (message->msg_flags & MSG_CTRUNC)
+	if (came_short(arrived, message))
 		r = noria_refuse(-EMFILE, "descriptors were received, and the process may not have so many more. "
 					  "Remedy: raise RLIMIT_NOFILE");
 	else
@@ -118,7 +124,7 @@ ssize_t noria_recv_ancillary(int fd, void *buffer, size_t size, int flags, struc
 	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header))
 		take_header(&arrived, header);
 	noria_loop->current->progress = (size_t)n;
-	if ((message.msg_flags & MSG_CTRUNC) || arrived.count > ancillary->fds_room) {
+	if (came_short(&arrived, &message) || arrived.count > ancillary->fds_room) {
 		close_arrived(&arrived);
 		return refuse_arrived(noria_loop->current, &arrived, &message, ancillary->fds_room);
 	}
@@ -128,7 +134,7 @@ ssize_t noria_recv_ancillary(int fd, void *buffer, size_t size, int flags, struc
 	ancillary->pid = arrived.sender.pid;
 	ancillary->uid = arrived.sender.uid;
 	ancillary->gid = arrived.sender.gid;
-	ancillary->pidfd = arrived.pidfd;
+	ancillary->pidfd = arrived.pidfd < 0 ? -1 : arrived.pidfd;
 	ancillary->flags = message.msg_flags;
 	return n;
 }

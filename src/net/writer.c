@@ -251,6 +251,7 @@ static int enter(struct writer *writer, struct task *task)
 
 	if (!task)
 		return r;
+	task->progress = 0; /* what is refused here has moved nothing */
 	return r < 0 ? task_answer(task, r) : scope_door(task);
 }
 

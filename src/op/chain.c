@@ -45,6 +45,7 @@ struct chain {
 	unsigned opened;       /* descriptors given out */
 	int files[OPENED_MAX]; /* during the run: what they are; -1: not open */
 	int error;             /* of building it */
+	bool running;
 };
 
 _Static_assert(sizeof(struct chain) <= sizeof(struct noria_chain), "struct noria_chain is too small");
@@ -68,6 +69,12 @@ static int wrong(struct chain *chain, int error)
 	if (chain->error == 0)
 		chain->error = error;
 	return error;
+}
+
+/* A descriptor that only chains know, and that this one has not given out. */
+static bool is_foreign(const struct chain *chain, int fd)
+{
+	return fd >= OPENED_FIRST && (unsigned)(fd - OPENED_FIRST) >= chain->opened;
 }
 
 /* The next step, or NULL when there is no room. */
@@ -95,6 +102,8 @@ static struct step *append(struct noria_chain *storage, const char *name, size_t
 		if (step_) { \
 			prepare(&step_->submission.sqe, ##__VA_ARGS__); \
 			step_->fd = step_->submission.sqe.fd; \
+			if (is_foreign(from_public(chain), step_->fd)) \
+				wrong(from_public(chain), -EINVAL); \
 		} \
 	} while (0)
 
@@ -356,6 +365,15 @@ static void run_one_by_one(struct task *task, struct chain *chain)
 	close_rest(task, chain);
 }
 
+/* A step behind the one that was under way has lost its descriptor, which ended both. */
+static bool was_closed(const struct chain *chain)
+{
+	for (size_t i = chain->done; i < chain->count; i++)
+		if (chain->steps[i].result == -EBADF)
+			return !chain->wait.abandoned;
+	return false;
+}
+
 /* Where the run came to an end, and what the caller is told. */
 static int verdict(struct task *task, struct chain *chain)
 {
@@ -368,6 +386,8 @@ static int verdict(struct task *task, struct chain *chain)
 	r = chain->steps[chain->done].result;
 	if (r >= 0)
 		return (int)chain->done;
+	if (r == -ECANCELED && was_closed(chain))
+		r = -EBADF;
 	if (r == -ECANCELED && (task->scope->cancelled || chain->wait.abandoned))
 		(void)noria_scope_answer(task);
 	noria_error_arose(task, (int)r);
@@ -383,7 +403,7 @@ static int refuse(struct task *task, const struct chain *chain)
 	if (chain->error < 0)
 		return noria_refuse(chain->error,
 				    "the chain of %s:%d has more than its %zu steps or %d files, a negative offset, or "
-				    "closes what it has not opened",
+				    "uses or closes what it has not opened",
 				    site->file, site->line, chain->room, OPENED_MAX);
 	if (chain->count > entries)
 		return noria_refuse(-E2BIG,
@@ -404,6 +424,9 @@ int noria_chain_run(struct noria_chain *storage)
 
 	if (!task)
 		return -ENXIO;
+	if (chain->running)
+		return noria_refuse(-EINVAL, "the chain of %s:%d is being run by another task", chain->site->file,
+				    chain->site->line);
 	chain->done = 0;
 	chain->wait = (struct wait){0};
 	for (size_t i = 0; i < chain->count; i++)
@@ -417,10 +440,12 @@ int noria_chain_run(struct noria_chain *storage)
 	}
 	if (chain->count == 0)
 		return task_answer(task, 0);
+	chain->running = true;
 	if (take_places(task->loop, chain))
 		run_linked(task, chain);
 	else
 		run_one_by_one(task, chain);
+	chain->running = false;
 	return verdict(task, chain);
 }
 

@@ -107,7 +107,7 @@ void noria_submission_init(struct submission *submission, int second_fd,
 	submission->state = SUBMISSION_IDLE;
 	submission->second_fd = second_fd;
 	submission->limited = false;
-	submission->cancel_asked = false;
+	submission->cancel_asked = submission->lingers = false;
 	submission->closing[0] = submission->closing[1] = NULL;
 }
 
@@ -246,7 +246,7 @@ void noria_submit(struct loop *loop, struct submission *submission)
 		return;
 	}
 	submission->token = new_token(loop, submission);
-	submission->cancel_asked = false;
+	submission->cancel_asked = submission->lingers = false;
 	if (unlikely(!list_empty(&loop->closings) && is_refused(loop, submission))) {
 		submission->complete(submission, -EBADF, 0, true); /* it must not reach the number's next owner */
 	} else if (likely(list_empty(&loop->backlog) && room(loop, submission))) {
@@ -287,6 +287,12 @@ static bool join_closing(struct closing *slots[2], struct closing *closing)
 	return true;
 }
 
+/* The result of a send that does not copy: when the peer takes the bytes, a close cannot wait for. */
+static bool begins_to_linger(const struct submission *submission)
+{
+	return submission->sqe.opcode == IORING_OP_SEND_ZC || submission->sqe.opcode == IORING_OP_SENDMSG_ZC;
+}
+
 static void complete(struct submission *submission, int32_t result, uint32_t flags, bool last)
 {
 	if (last) {
@@ -294,17 +300,20 @@ static void complete(struct submission *submission, int32_t result, uint32_t fla
 		list_remove(&submission->node);
 		list_remove(&submission->cancel);
 		list_remove(&submission->pair);
-		if (unlikely(submission->closing[0])) {
-			tell_closing(submission->closing);
-			result = was_interrupted(result) ? -EBADF : result; /* as its task shall see it */
-		}
+	} else if (begins_to_linger(submission)) {
+		submission->lingers = true;
+		list_remove(&submission->cancel); /* too late */
+	}
+	if (unlikely(submission->closing[0]) && (last || submission->lingers)) {
+		tell_closing(submission->closing);
+		result = was_interrupted(result) ? -EBADF : result; /* as its task shall see it */
 	}
 	submission->complete(submission, result, flags, last);
 }
 
 static void cancel_one(struct loop *loop, struct submission *submission)
 {
-	if (submission->state == SUBMISSION_IDLE || submission->cancel_asked)
+	if (submission->state == SUBMISSION_IDLE || submission->cancel_asked || submission->lingers)
 		return;
 	submission->cancel_asked = true;
 	if (submission->state == SUBMISSION_BACKLOG)
@@ -327,7 +336,7 @@ void noria_submission_cancel(struct loop *loop, struct submission *submission)
 
 static void end_one(struct loop *loop, struct submission *submission, int fd, struct closing *closing)
 {
-	if (uses_fd(submission, fd) && submission->state != SUBMISSION_IDLE &&
+	if (uses_fd(submission, fd) && submission->state != SUBMISSION_IDLE && !submission->lingers &&
 	    join_closing(submission->closing, closing))
 		noria_submission_cancel(loop, submission);
 }

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stddef.h>
 #include <sys/resource.h>
 #include <sys/un.h>
@@ -209,6 +210,30 @@ UNIT(net_family, too_few_descriptors_leave_none_half_received)
 	return 0;
 }
 
+/* Nor is it told that no pidfd was asked for, when there is only no room for it. */
+UNIT(net_family, a_pidfd_that_cannot_be_had_is_told)
+{
+	struct noria_ancillary ancillary = {0};
+	struct rlimit before, few;
+	int pair[2], on = 1;
+	char byte = 0;
+
+	unit_pair(pair);
+	if (noria_setsockopt(pair[1], SOL_SOCKET, 76 /* SO_PASSPIDFD, Linux 6.5 */, &on, sizeof on) == 0) {
+		EXPECT_EQ(noria_send(pair[0], "x", 1, 0), 1);
+		MUST(getrlimit(RLIMIT_NOFILE, &before) == 0);
+		few = before;
+		few.rlim_cur = (rlim_t)dup(0);
+		MUST(close((int)few.rlim_cur) == 0);
+		MUST(setrlimit(RLIMIT_NOFILE, &few) == 0);
+		EXPECT_EQ(noria_recv_ancillary(pair[1], &byte, 1, 0, &ancillary), -EMFILE);
+		EXPECT(noria_progress() == 1 && byte == 'x');
+		MUST(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	}
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
 static char large[4 << 20];
 
 static int receive_all(void *arg)
@@ -248,6 +273,65 @@ UNIT(net_family, r02_a_zero_copy_send_returns_when_the_buffer_is_free)
 	EXPECT_EQ(noria_shutdown(pair[0], SHUT_WR), 0);
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
 	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
+static struct noria_scope sending;
+static ssize_t sent;
+static bool has_sent;
+
+/* What it sent is overwritten as soon as it may be. */
+static int send_and_overwrite(void *arg)
+{
+	MUST(noria_scope_open(&sending, NORIA_FOREVER, 0) == 0);
+	sent = noria_send_zc(*(int *)arg, large, sizeof large, 0);
+	memset(large, 'x', sizeof large);
+	(void)!noria_scope_close(&sending, 0);
+	has_sent = true;
+	return 0;
+}
+
+static size_t read_rest(int fd)
+{
+	static char bytes[1 << 16];
+	size_t sum = 0;
+	ssize_t n;
+
+	while ((n = noria_recv(fd, bytes, sizeof bytes, 0)) > 0) {
+		for (ssize_t i = 0; i < n; i++)
+			MUST(bytes[i] == (char)((sum + (size_t)i) * 131 >> 3));
+		sum += (size_t)n;
+	}
+	return sum;
+}
+
+/* R10, R02: the peer reads nothing; the close does not wait for it, the buffer does, whatever else comes. */
+UNIT(net_family, r10_a_close_does_not_wait_for_the_reader_of_a_zero_copy_send)
+{
+	for (int reset = 0; reset < 2; reset++) {
+		struct linger linger = {.l_onoff = reset};
+		struct noria_group group;
+		size_t rest = 0;
+		int pair[2];
+
+		unit_tcp_pair(pair);
+		MUST(setsockopt(pair[0], SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0);
+		for (size_t i = 0; i < sizeof large; i++)
+			large[i] = (char)(i * 131 >> 3);
+		has_sent = false;
+		MUST(noria_group_open(&group) == 0);
+		MUST(noria_spawn(&group, send_and_overwrite, &pair[0]) == 0);
+		EXPECT_EQ(noria_poll(pair[1], POLLIN), POLLIN);
+		noria_scope_cancel(&sending); /* which hurries nothing */
+		EXPECT_EQ(noria_close(pair[0]), 0);
+		if (!reset)
+			rest = read_rest(pair[1]);
+		UNTIL(has_sent);
+		EXPECT(reset || rest == (size_t)sent);
+		EXPECT(sent > 0);
+		EXPECT_EQ(noria_group_close(&group, 0), 0);
+		EXPECT_EQ(noria_close(pair[1]), 0);
+	}
 	return 0;
 }
 

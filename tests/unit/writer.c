@@ -208,6 +208,7 @@ UNIT(writer, s19_nothing_leaves_in_a_cancelled_scope)
 	noria_scope_cancel(&scope);
 	EXPECT_EQ(noria_group_close(&group, 0), -ECANCELED); /* parks, for the child to end */
 	EXPECT_EQ(noria_writer_write(&writer, "x", 1), -ECANCELED);
+	EXPECT_EQ(noria_progress(), 0);
 	EXPECT_EQ(noria_writer_flush(&writer), -ECANCELED);
 	EXPECT_EQ(noria_sleep(noria_msec(1)), -ECANCELED);
 	EXPECT_EQ(look(pair[1], bytes, sizeof bytes), -1);
