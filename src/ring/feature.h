@@ -62,7 +62,7 @@
 	X(XATTR, "xattr", "5.19", "extended attributes on the ring", "a thread of the blocking executor for each") \
 	X(WAITID, "waitid", "6.7", "waiting for processes on the ring", \
 	  "a descriptor (pidfd) to poll for each process; asking now and then for any child") \
-	X(FUTEX, "futex", "6.7", "futexes on the ring", "a thread for each wait") \
+	X(FUTEX, "futex", "6.7", "waiting for one futex on the ring", "a thread for each wait") \
 	X(GUARD, "guard", "6.13", "stacks are guarded without a mapping each (MADV_GUARD_INSTALL)", \
 	  "two mappings a task: mind vm.max_map_count")
 

@@ -42,6 +42,7 @@ static UNFOLLOWED void start_halves(unsigned high, unsigned low)
 {
 	struct context *next = noria_context_start((struct context *)((uintptr_t)high << 32 | low));
 
+	machine_keep_mask(&next->machine);
 	setcontext(&next->machine.ucontext);
 	noria_assert_failed("a context that was left for good is never resumed", __FILE__, __LINE__);
 }

@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #ifdef NORIA_CONTEXT_UCONTEXT
+#include <signal.h>
 #include <ucontext.h>
 #endif
 #if NORIA_ASAN
@@ -67,9 +68,18 @@ const char *noria_context_sp(const struct context *context);
 void noria_context_done(struct context *context);
 
 #if defined(NORIA_CONTEXT_UCONTEXT)
+/* The signal mask is the thread's. A ucontext has one of its own, which would bring back what a task has changed since. */
+static inline void machine_keep_mask(struct machine *to)
+{
+	pthread_sigmask(SIG_SETMASK, NULL, &to->ucontext.uc_sigmask);
+}
+
 static inline void machine_switch(struct machine *from, struct machine *to)
 {
-	int r = swapcontext(&from->ucontext, &to->ucontext);
+	int r;
+
+	machine_keep_mask(to);
+	r = swapcontext(&from->ucontext, &to->ucontext);
 
 	invariant(r == 0);
 }
