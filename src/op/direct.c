@@ -64,7 +64,7 @@ void noria_direct_free(struct loop *loop)
 
 static int promise(struct task *task)
 {
-	struct direct *direct;
+	struct direct *direct = NULL;
 	int r = scope_door(task);
 
 	if (r >= 0)
