@@ -39,7 +39,7 @@ enum { NORIA_FUTEX_WAITV_MAX = 127 };
  * a mask that is not NORIA_FUTEX_ANY where the ring has no futexes; there also -EAGAIN with noria_message() when no
  * thread can be had; -ENXIO outside a runtime. Checkpoint. Runtime's thread. Since 0.2.
  *
- * noria_futex_waitv - wait on several words at once, as futex_waitv(2). A thread is started for it on every kernel, since
+ * noria_futex_waitv - wait on several words at once, as futex_waitv(2). A thread is started for it on every kernel:
  * the ring's own may lose a wake to a cancel.
  * @waiters: each with a value, an address and NORIA_FUTEX_32 or more; read before the call waits
  * @count: 1 to NORIA_FUTEX_WAITV_MAX

@@ -68,7 +68,7 @@ const char *noria_context_sp(const struct context *context);
 void noria_context_done(struct context *context);
 
 #if defined(NORIA_CONTEXT_UCONTEXT)
-/* The signal mask is the thread's. A ucontext has one of its own, which would bring back what a task has changed since. */
+/* The signal mask is the thread's; a ucontext's own would bring back what a task has changed since. */
 static inline void machine_keep_mask(struct machine *to)
 {
 	pthread_sigmask(SIG_SETMASK, NULL, &to->ucontext.uc_sigmask);

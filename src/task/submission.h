@@ -49,7 +49,7 @@ struct submission {
 	int second_fd; /* of a splice; -1: none */
 	bool limited;  /* a linked timeout goes with it, at `limit` */
 	bool cancel_asked;
-	bool lingers; /* a send without a copy has its result, and the kernel its bytes; it does not use the descriptor */
+	bool lingers; /* a zero-copy send has its result, and the kernel still reads the bytes, not the descriptor */
 	struct closing *closing[2]; /* its descriptors are being closed, by up to two tasks: it ends with -EBADF */
 } __attribute__((aligned(16)));
 
