@@ -86,7 +86,7 @@ NORIA_PUBLIC void noria_chain_close(struct noria_chain *chain, int fd);
  * done, and noria_message() says what to do. -EAGAIN from a descriptor with O_NONBLOCK is an error like others.
  *
  * The time limit of a scope around it is kept by the loop. Where the kernel has no direct descriptors, a chain that
- * opens files is run step by step, to the same effect.
+ * opens files is run step by step, to the same effect, but that a step waits for a descriptor with O_NONBLOCK.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_chain_run(struct noria_chain *chain);
 

@@ -59,7 +59,7 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_recvfrom(int fd, void *buffer, size_t s
  * after the bytes were taken does not shorten that, and neither does shutting the socket down. A close does not wait
  * for it; while the peer reads nothing, the call returns when the kernel gives the connection up, at once if SO_LINGER
  * made the close a reset. It pays from some 10 KiB a call on a
- * real network; on loopback the kernel copies after all, and so it is slower there than noria_send(). To go on while
+ * real network; on loopback the kernel copies after all (noria_zc_copied()), and nothing is won. To go on while
  * the bytes are read, let a child task send: its end says that the buffer is free.
  * MSG_WAITALL sends the whole on a stream; MSG_DONTWAIT waits for no room, but for the bytes all the same. Where the
  * kernel or the socket (Unix sockets) cannot, or memory may not be pinned for it (RLIMIT_MEMLOCK), they copy.
