@@ -9,6 +9,7 @@
 #include "executor/executor.h"
 #include "executor/pool.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "noria/offload.h"
 #include "scope/failure.h"
@@ -278,7 +279,7 @@ static void init(struct call *call, const struct request *request, struct noria_
 static int make_on_heap(struct task *task, const struct request *request, struct noria_executor *executor,
 			enum call_state *ret_state)
 {
-	struct call *call = malloc(sizeof *call);
+	struct call *call = memory_new(sizeof *call);
 	int r;
 
 	if (!call)

@@ -6,6 +6,7 @@
  */
 #include "executor/executor.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "executor/pool.h"
 
@@ -149,7 +150,7 @@ int noria_executor_open(struct noria_executor **ret_executor, const char *name,
 	if (r < 0)
 		return r;
 	threads = options->threads ? options->threads : 4;
-	executor = calloc(1, sizeof *executor + threads * sizeof executor->workers[0]);
+	executor = memory_zeroed(1, sizeof *executor + threads * sizeof executor->workers[0]);
 	if (!executor)
 		return noria_refuse(-ENOMEM, "no memory for the executor %s", name);
 	pthread_once(&once, watch_forks);
@@ -182,7 +183,7 @@ int noria_executors_get(struct loop *loop, struct executors **ret_executors)
 	struct executors *executors = loop->executors;
 
 	if (!executors) {
-		executors = calloc(1, sizeof *executors);
+		executors = memory_zeroed(1, sizeof *executors);
 		if (!executors)
 			return noria_refuse(-ENOMEM, "no memory for an executor");
 		executors->loop = loop;

@@ -11,6 +11,7 @@
 #include "noria/file.h"
 #include "noria/op.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "file/blocking.h"
 #include "op/op.h"
@@ -124,7 +125,7 @@ static ssize_t step(struct copy *copy, size_t done)
 				  copy->left < COPY_PART ? copy->left : COPY_PART, 0);
 	if (!needs_other_way(copy, r, done))
 		return r;
-	copy->buffer = malloc(COPY_BUFFER);
+	copy->buffer = memory_new(COPY_BUFFER);
 	return copy->buffer ? read_and_write(copy)
 			    : noria_refuse(-ENOMEM, "copy_file_range: no memory for a buffer to copy through");
 }

@@ -6,6 +6,7 @@
  */
 #include "noria/directory.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "file/listing.h"
 #include "scope/scope.h"
@@ -49,7 +50,7 @@ int noria_directory_open_at(int dirfd, const char *path, struct noria_directory 
 
 	if (!task)
 		return -ENXIO;
-	directory = calloc(1, sizeof *directory);
+	directory = memory_zeroed(1, sizeof *directory);
 	if (!directory)
 		return noria_refuse(-ENOMEM, "no memory for a directory");
 	noria_listing_init(&directory->listing, 0);

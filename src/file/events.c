@@ -2,6 +2,7 @@
 /* Events in a buffer. Closing it under the task that waits leaves the freeing to that task. */
 #include "file/events.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "noria/file.h"
 #include "noria/op.h"
@@ -37,7 +38,7 @@ static bool close_leftover(struct leftover *leftover)
 
 int noria_events_new(struct task *task, int fd, const struct noria_site *site, struct events **ret_events)
 {
-	struct events *events = malloc(sizeof *events);
+	struct events *events = memory_new(sizeof *events);
 
 	if (!events) {
 		(void)noria_close(fd);

@@ -6,6 +6,7 @@
  */
 #include "file/listing.h"
 
+#include "base/memory.h"
 #include "file/blocking.h"
 #include "noria/offload.h"
 #include "noria/op.h"
@@ -146,16 +147,16 @@ static int read_batch(struct listing *listing)
 	char *smaller;
 	int r;
 
-	listing->batch = malloc(room);
+	listing->batch = memory_new(room);
 	if (!listing->batch)
 		return -ENOMEM;
 	r = read_entries(listing, room);
 	if (r < 0)
 		return r;
-	smaller = realloc(listing->batch, listing->size + 1);
+	smaller = memory_resize(listing->batch, listing->size + 1);
 	listing->batch = smaller ? smaller : listing->batch;
 	if (listing->flags & LISTING_STATX) {
-		listing->looked = malloc((count_entries(listing) + 1) * sizeof *listing->looked);
+		listing->looked = memory_new((count_entries(listing) + 1) * sizeof *listing->looked);
 		if (!listing->looked)
 			return -ENOMEM;
 	}

@@ -5,6 +5,7 @@
  */
 #include "file/position.h"
 
+#include "base/memory.h"
 #include "op/op.h"
 
 #include <fcntl.h>
@@ -21,7 +22,7 @@ static int try_out(void)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
 	int fd = memfd_create("noria", MFD_CLOEXEC | MFD_ALLOW_SEALING), result = STAYS;
-	void *bytes = calloc(2, page);
+	void *bytes = memory_zeroed(2, page);
 
 	if (bytes && fd >= 0 && ftruncate(fd, (off_t)page) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0 &&
 	    op_call("write", OP_ALWAYS, io_uring_prep_write, fd, bytes, (unsigned)(2 * page), (uint64_t)-1) > 0)

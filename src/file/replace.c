@@ -7,6 +7,7 @@
  */
 #include "noria/whole.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "noria/file.h"
 #include "noria/op.h"
@@ -138,7 +139,7 @@ int noria_replace_open_at(int dirfd, const char *path, mode_t mode, struct noria
 		return -ENXIO;
 	if (r < 0)
 		return task_answer(task, r);
-	replace = calloc(1, sizeof *replace + strlen(name) + 1);
+	replace = memory_zeroed(1, sizeof *replace + strlen(name) + 1);
 	if (!replace)
 		return noria_refuse(-ENOMEM, "no memory for a replacement");
 	memcpy(replace->name, name, strlen(name) + 1);

@@ -6,6 +6,7 @@
  */
 #include "noria/directory.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "file/listing.h"
 #include "scope/scope.h"
@@ -83,7 +84,7 @@ static int make_room(struct noria_walk *walk)
 
 	if (walk->depth < walk->room)
 		return 0;
-	levels = realloc(walk->levels, room * sizeof *levels);
+	levels = memory_resize(walk->levels, room * sizeof *levels);
 	if (!levels)
 		return no_memory();
 	walk->levels = levels;
@@ -142,7 +143,7 @@ static int set_path(struct noria_walk *walk, const char *name)
 	while (before + length + 2 > room)
 		room = room ? room * 2 : 256;
 	if (room > walk->path_room) {
-		path = realloc(walk->path, room);
+		path = memory_resize(walk->path, room);
 		if (!path)
 			return no_memory();
 		walk->path = path;
@@ -277,7 +278,7 @@ int noria_walk_open_at(int dirfd, const char *path, unsigned flags, unsigned dep
 		return -ENXIO;
 	if (flags & ~(unsigned)FLAGS)
 		return task_answer(task, noria_refuse(-EINVAL, "a walk with unknown flags %#x", flags));
-	walk = calloc(1, sizeof *walk);
+	walk = memory_zeroed(1, sizeof *walk);
 	if (!walk)
 		return no_memory();
 	walk->flags = flags;

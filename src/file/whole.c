@@ -5,6 +5,7 @@
  */
 #include "noria/whole.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "noria/file.h"
 #include "noria/op.h"
@@ -31,7 +32,7 @@ static int too_large(const char *path, size_t max)
 static int make_room(struct content *content, size_t room)
 {
 	size_t bounded = room < content->max ? room : content->max + 1;
-	char *data = realloc(content->data, bounded + 1);
+	char *data = memory_resize(content->data, bounded + 1);
 
 	if (!data)
 		return noria_refuse(-ENOMEM, "no memory for a file of %zu bytes", bounded);
@@ -89,7 +90,7 @@ int noria_read_file(int dirfd, const char *path, size_t max, void **ret_data, si
 		free(content.data);
 		return r;
 	}
-	smaller = realloc(content.data, content.size + 1);
+	smaller = memory_resize(content.data, content.size + 1);
 	content.data = smaller ? smaller : content.data;
 	content.data[content.size] = '\0';
 	*ret_data = content.data;

@@ -9,6 +9,7 @@
  */
 #include "noria/stream.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "net/accept.h"
 #include "noria/op.h"
@@ -61,7 +62,7 @@ static int make_room(struct accept_stream *accept)
 
 	if (queued < accept->room)
 		return 0;
-	queue = malloc(room * sizeof *queue);
+	queue = memory_new(room * sizeof *queue);
 	if (!queue)
 		return noria_refuse(-ENOMEM, "no memory for an accept stream");
 	for (unsigned i = 0; i < queued; i++)

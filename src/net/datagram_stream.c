@@ -9,6 +9,7 @@
  */
 #include "noria/datagram.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "net/control.h"
 #include "op/buffers.h"
@@ -96,7 +97,7 @@ static int make_own(struct datagram_stream *datagrams, unsigned size)
 	const size_t address = sizeof(struct io_uring_recvmsg_out);
 	const size_t control = address + sizeof(struct sockaddr_storage), payload = control + datagrams->control;
 
-	datagrams->own = malloc(payload + size);
+	datagrams->own = memory_new(payload + size);
 	if (!datagrams->own)
 		return noria_refuse(-ENOMEM, "no memory for a datagram stream");
 	datagrams->vector = (struct iovec){datagrams->own + payload, size};

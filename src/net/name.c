@@ -7,6 +7,7 @@
  */
 #include "net/name.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "executor/executor.h"
 #include "noria/executor.h"
@@ -147,7 +148,7 @@ static struct lookup *lookup_new(const struct name_query *query)
 {
 	size_t host = query->host ? strlen(query->host) + 1 : 0,
 	       service = query->service ? strlen(query->service) + 1 : 0;
-	struct lookup *lookup = calloc(1, sizeof *lookup + host + service);
+	struct lookup *lookup = memory_zeroed(1, sizeof *lookup + host + service);
 	char *at = lookup ? lookup->text : NULL;
 
 	if (!lookup)

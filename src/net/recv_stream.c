@@ -8,6 +8,7 @@
  */
 #include "noria/stream.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "noria/net.h"
 #include "noria/op.h"
@@ -156,7 +157,7 @@ int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const s
 static int make_own(struct recv_stream *recv)
 {
 	if (!recv->own)
-		recv->own = malloc(OWN_SIZE);
+		recv->own = memory_new(OWN_SIZE);
 	return recv->own ? 0 : noria_refuse(-ENOMEM, "no memory for a receive stream");
 }
 

@@ -7,6 +7,7 @@
  */
 #include "op/block.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "noria/block.h"
 #include "ring/ring.h"
@@ -93,14 +94,14 @@ static int check(size_t count, size_t size, size_t alignment)
 
 static struct noria_blocks *make(size_t count, size_t size, size_t alignment)
 {
-	struct noria_blocks *blocks = calloc(1, sizeof *blocks + count * sizeof blocks->table[0]);
+	struct noria_blocks *blocks = memory_zeroed(1, sizeof *blocks + count * sizeof blocks->table[0]);
 
 	if (!blocks)
 		return NULL;
 	blocks->bytes = count * size;
 	blocks->mapping_bytes = blocks->bytes + alignment;
-	blocks->mapping = mmap(NULL, blocks->mapping_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (blocks->mapping == MAP_FAILED) {
+	blocks->mapping = memory_map(blocks->mapping_bytes, 0);
+	if (!blocks->mapping) {
 		free(blocks);
 		return NULL;
 	}

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/memcheck.h"
+#include "base/memory.h"
 #include "base/message.h"
 #include "ring/ring.h"
 #include "task/loop.h"
@@ -27,9 +28,7 @@ enum {
 
 static void *map(size_t bytes)
 {
-	void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	return memory == MAP_FAILED ? NULL : memory;
+	return memory_map(bytes, MAP_NORESERVE);
 }
 
 static void unmap(struct buffers *buffers)
@@ -52,7 +51,7 @@ static size_t words(unsigned count)
 
 static struct buffers *allocate(struct loop *loop, unsigned count, unsigned size, bool incremental)
 {
-	struct buffers *buffers = calloc(1, sizeof *buffers + count * sizeof buffers->table[0]);
+	struct buffers *buffers = memory_zeroed(1, sizeof *buffers + count * sizeof buffers->table[0]);
 
 	if (!buffers)
 		return NULL;
@@ -68,8 +67,8 @@ static struct buffers *allocate(struct loop *loop, unsigned count, unsigned size
 	buffers->ring = map(buffers->ring_bytes);
 	buffers->memory = map(buffers->memory_bytes);
 	buffers->pieces = map(buffers->pieces_bytes);
-	buffers->order = calloc(count, sizeof *buffers->order);
-	buffers->reserve = calloc(words(count), sizeof *buffers->reserve);
+	buffers->order = memory_zeroed(count, sizeof *buffers->order);
+	buffers->reserve = memory_zeroed(words(count), sizeof *buffers->reserve);
 	if (buffers->ring && buffers->memory && buffers->pieces && buffers->order && buffers->reserve)
 		return buffers;
 	unmap(buffers);

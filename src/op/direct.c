@@ -7,6 +7,7 @@
  */
 #include "op/direct.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "op/op.h"
 #include "scope/failure.h"
@@ -37,7 +38,7 @@ int noria_direct_get(struct loop *loop, struct direct **ret_direct)
 		*ret_direct = direct;
 		return 0;
 	}
-	direct = calloc(1, sizeof *direct + (places + DIRECT_CHAINED) * sizeof direct->open[0]);
+	direct = memory_zeroed(1, sizeof *direct + (places + DIRECT_CHAINED) * sizeof direct->open[0]);
 	if (!direct)
 		return noria_refuse(-ENOMEM, "no memory for a table of direct descriptors");
 	direct->places = places;

@@ -15,6 +15,8 @@
  */
 #include "process/spawn.h"
 
+#include "base/memory.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
@@ -261,14 +263,14 @@ int noria_spawn_program(struct spawn *spawn)
 
 	spawn->error = 0;
 	spawn->pidfd = -1;
-	stack = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-	if (stack == MAP_FAILED || mprotect(stack, STACK_GUARD, PROT_NONE) < 0) {
+	stack = memory_map(size, MAP_STACK);
+	if (!stack || mprotect(stack, STACK_GUARD, PROT_NONE) < 0) {
 		r = -errno;
 		spawn->step = "a stack for it";
 	} else {
 		r = clone_child(spawn, stack + size);
 	}
-	if (stack != MAP_FAILED)
+	if (stack)
 		munmap(stack, size);
 	if (r < 0 && spawn->pidfd >= 0)
 		reap(spawn);

@@ -9,6 +9,7 @@
  */
 #include "base/container.h"
 #include "base/memcheck.h"
+#include "base/memory.h"
 #include "base/message.h"
 #include "ring/compat.h"
 #include "ring/direct.h"
@@ -416,9 +417,11 @@ static void bound_workers(struct kernel_ring *kernel)
 	io_uring_register_iowq_max_workers(&kernel->uring, bounded_unbounded);
 }
 
+int (*noria_ring_opener)(struct ring **, unsigned, unsigned) = noria_kernel_ring_open;
+
 int noria_kernel_ring_open(struct ring **ret_ring, unsigned entries, unsigned entries_max)
 {
-	struct kernel_ring *kernel = calloc(1, sizeof *kernel);
+	struct kernel_ring *kernel = memory_zeroed(1, sizeof *kernel);
 	int r;
 
 	if (!kernel)

@@ -25,7 +25,8 @@ struct ring_class {
 	/*
 	 * Submit all that was reserved, wait for `wait` completions (0 or 1) until the point in time `deadline_ns`
 	 * (INT64_MAX: for ever), and make what has completed visible. Returns 0, also on a signal or time-out; -EAGAIN
-	 * or -ENOMEM when the kernel could not take entries now (they stay queued); another negative errno is fatal.
+	 * or -ENOMEM when the kernel could not take entries now (they stay queued); -EDEADLK when nothing would ever
+	 * end this wait, which only a simulated ring can know; another negative errno is fatal.
 	 */
 	int (*enter)(struct ring *ring, unsigned wait, int64_t deadline_ns);
 	/* Submit what was reserved, now; wait for nothing, and make nothing visible. What is not taken stays queued. */
@@ -77,11 +78,15 @@ struct ring {
 	const unsigned *sq_flags; /* IORING_SQ_CQ_OVERFLOW, IORING_SQ_TASKRUN */
 	unsigned entries_max;
 	struct features features;
-	bool memcheck; /* Valgrind watches: see memcheck.h */
+	bool memcheck;  /* Valgrind watches: see memcheck.h */
+	bool simulated; /* of a world that has none of the kernel's processes, threads and signals */
 };
 
 /* The low bits of user_data say whose a completion is. An operation's own word has them clear. */
 enum { RING_TAG = 7, RING_OPERATION = 0, RING_IGNORE = 1, RING_OWN = 2 };
+
+/* What opens the ring of a loop: the kernel's, unless a test kit puts another in its place before there is a loop. */
+extern int (*noria_ring_opener)(struct ring **ret_ring, unsigned entries, unsigned entries_max);
 
 /*
  * Open the kernel's ring. `entries` submission entries to begin with, four times as many completions.

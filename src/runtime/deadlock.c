@@ -66,11 +66,11 @@ static _Noreturn void give_up(const struct drain *drain)
 }
 
 /* False: let the loop sleep. */
-static bool on_stuck(struct loop *loop)
+static bool on_stuck(struct loop *loop, bool sure)
 {
 	struct drain *drain = loop->drain;
 
-	if (signal_may_come(loop))
+	if (!sure && signal_may_come(loop))
 		return false;
 	if (!drain->deadlocked) {
 		drain->deadlocked = true;
@@ -78,7 +78,7 @@ static bool on_stuck(struct loop *loop)
 		noria_scope_interrupt(drain->root, NORIA_CAUSE_DEADLOCK, NULL, NULL, NULL);
 	} else {
 		noria_scope_pierce(drain->root);
-		if (fifo_empty(&loop->ready))
+		if (fifo_empty(&loop->ready) && list_empty(&loop->cancels))
 			give_up(drain);
 	}
 	return true;

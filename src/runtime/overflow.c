@@ -6,6 +6,7 @@
  */
 #include "runtime/overflow.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "task/loop.h"
 
@@ -58,12 +59,9 @@ int noria_overflow_watch(struct overflow_watch *watch)
 	watch->memory = NULL;
 	sigemptyset(&action.sa_mask);
 	if (sigaltstack(NULL, &stack) == 0 && (stack.ss_flags & SS_DISABLE)) {
-		watch->memory = mmap(NULL, HANDLER_STACK, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
-		if (watch->memory == MAP_FAILED) {
-			watch->memory = NULL;
+		watch->memory = memory_map(HANDLER_STACK, MAP_STACK);
+		if (!watch->memory)
 			return noria_refuse(-ENOMEM, "no memory for a signal stack");
-		}
 		stack = (stack_t){.ss_sp = watch->memory, .ss_size = HANDLER_STACK};
 		sigaltstack(&stack, NULL);
 	}

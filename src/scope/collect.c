@@ -5,6 +5,7 @@
  */
 #include "scope/child.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 
 #include <errno.h>
@@ -22,7 +23,7 @@ struct done {
 
 struct done *noria_done_new(void *arg)
 {
-	struct done *done = malloc(sizeof *done);
+	struct done *done = memory_new(sizeof *done);
 
 	if (done)
 		*done = (struct done){.arg = arg};

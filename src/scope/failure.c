@@ -6,6 +6,7 @@
 #include "scope/failure.h"
 
 #include "base/assert.h"
+#include "base/memory.h"
 #include "scope/leftover.h"
 
 #include <stdio.h>
@@ -44,7 +45,7 @@ struct failure *noria_failure_new(struct task *task, int code, const struct nori
 	struct noria_failure view = noria_error_view(task, code, spawn);
 	size_t path = view.path_length * sizeof view.path[0];
 	size_t name = strlen(view.task) + 1, text = strlen(view.text) + 1;
-	struct failure *failure = malloc(sizeof *failure + path + name + text);
+	struct failure *failure = memory_new(sizeof *failure + path + name + text);
 	char *at;
 
 	if (unlikely(!failure)) {

@@ -2,6 +2,7 @@
 /* Release handlers of groups: called by the closing task, the latest first, behind a shield, all of them. */
 #include "scope/group.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "scope/enter.h"
 #include "scope/leftover.h"
@@ -28,7 +29,7 @@ int noria_group_release_at(struct noria_group *storage, noria_task_fn *fn, void 
 	if (!scope_is_open(&group->scope) || group->closed)
 		return noria_refuse(-EINVAL, "the release handler %s at %s:%d comes too late: its group is closed",
 				    site->what, site->file, site->line);
-	release = malloc(sizeof *release);
+	release = memory_new(sizeof *release);
 	if (!release)
 		return noria_refuse(-ENOMEM, "no memory for the release handler %s at %s:%d", site->what, site->file,
 				    site->line);

@@ -5,6 +5,7 @@
  */
 #include "scope/value.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "task/loop.h"
 
@@ -96,7 +97,7 @@ static bool make_own(struct task *task, unsigned more)
 
 	if (old && old->refs == 1 && count + more <= old->room)
 		return true;
-	values = malloc(sizeof *values + (count + ROOM_STEP) * sizeof values->bindings[0]);
+	values = memory_new(sizeof *values + (count + ROOM_STEP) * sizeof values->bindings[0]);
 	if (!values)
 		return false;
 	*values = (struct values){.refs = 1, .count = count, .room = count + ROOM_STEP};
@@ -139,7 +140,7 @@ static bool put(struct task *task, const struct noria_key *key, struct binding *
 /* A new binding in the task's array. */
 static bool bind(struct task *task, const struct noria_key *key, uint64_t bits)
 {
-	struct binding *binding = malloc(sizeof *binding);
+	struct binding *binding = memory_new(sizeof *binding);
 
 	if (!binding)
 		return false;

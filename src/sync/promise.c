@@ -9,6 +9,7 @@
  */
 #include "noria/promise.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "sync/exchange.h"
 #include "sync/select.h"
@@ -251,7 +252,7 @@ int noria_promise_new_at(const struct noria_promise_options *options, struct nor
 	r = check(options, site);
 	if (r < 0)
 		return r;
-	storage = malloc(sizeof *storage);
+	storage = memory_new(sizeof *storage);
 	if (!storage)
 		return noria_refuse(-ENOMEM, "no memory for a promise");
 	r = make(from_public(storage), options, true, site);

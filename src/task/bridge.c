@@ -5,6 +5,8 @@
  */
 #include "task/bridge.h"
 
+#include "base/memory.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -22,7 +24,7 @@ struct bridge *noria_bridge_get(struct loop *loop)
 	struct bridge *bridge = loop->bridge;
 
 	if (!bridge) {
-		bridge = malloc(sizeof *bridge);
+		bridge = memory_new(sizeof *bridge);
 		if (!bridge)
 			return NULL;
 		atomic_init(&bridge->references, 1); /* the loop's */

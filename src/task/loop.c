@@ -7,6 +7,7 @@
 #include "task/loop.h"
 
 #include "base/assert.h"
+#include "base/memory.h"
 #include "base/message.h"
 #include "ring/ring.h"
 #include "task/submission.h"
@@ -47,11 +48,8 @@ static void free_tables(struct loop *loop)
 
 static int make_tables(struct loop *loop)
 {
-	void *closes =
-		mmap(NULL, closes_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	loop->closes = closes == MAP_FAILED ? NULL : closes;
-	loop->flying = malloc(LOOP_FD_BUCKETS * sizeof *loop->flying);
+	loop->closes = memory_map(closes_bytes(), MAP_NORESERVE);
+	loop->flying = memory_new(LOOP_FD_BUCKETS * sizeof *loop->flying);
 	if (loop->closes && loop->flying)
 		return 0;
 	free_tables(loop);
@@ -59,6 +57,8 @@ static int make_tables(struct loop *loop)
 }
 
 static _Atomic(uint64_t) runs;
+
+void (*noria_loop_opened)(struct loop *loop);
 
 int noria_loop_open(struct loop *loop, const struct noria_config *config)
 {
@@ -70,7 +70,7 @@ int noria_loop_open(struct loop *loop, const struct noria_config *config)
 	r = make_tables(loop);
 	if (r < 0)
 		return r;
-	r = noria_kernel_ring_open(&loop->ring, config->ring_entries, config->ring_entries_max);
+	r = noria_ring_opener(&loop->ring, config->ring_entries, config->ring_entries_max);
 	if (r < 0) {
 		free_tables(loop);
 		return r;
@@ -89,6 +89,9 @@ int noria_loop_open(struct loop *loop, const struct noria_config *config)
 	loop->now = noria_loop_clock(loop);
 	noria_stack_pool_init(&loop->stacks, features_has(&loop->ring->features, FEATURE_GUARD));
 	noria_context_adopt(&loop->hub);
+	loop->turn_budget = LOOP_BUDGET;
+	if (noria_loop_opened)
+		noria_loop_opened(loop);
 	return 0;
 }
 
@@ -166,6 +169,8 @@ static void enter(struct loop *loop, bool sleep)
 	r = ring->class->enter(ring, sleep, first ? first->key : INT64_MAX);
 	if (r == -EAGAIN || r == -ENOMEM)
 		pause_for_memory(loop);
+	else if (unlikely(r == -EDEADLK))
+		loop->on_stuck(loop, true);
 	else
 		invariant(r == 0);
 }
@@ -194,6 +199,8 @@ static void turn(struct loop *loop)
 {
 	bool sleep;
 
+	if (unlikely(loop->arrange))
+		loop->arrange(loop);
 	noria_loop_run_ready(loop);
 	if (loop->tasks_alive == 0)
 		return; /* a signal that comes now has nothing left to drain */
@@ -207,7 +214,7 @@ static void turn(struct loop *loop)
 		sleep = !has_work(loop);
 	}
 	if (unlikely(sleep && is_stuck(loop)))
-		sleep = !loop->on_stuck(loop);
+		sleep = !loop->on_stuck(loop, false);
 	if (sleep || ring_pending(loop->ring) > 0 || ring_needs_enter(loop->ring))
 		enter(loop, sleep);
 	atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);

@@ -82,8 +82,15 @@ struct loop {
 	void (*on_signal)(struct loop *loop);
 
 	size_t external; /* tasks parked on waits that something outside their runtime may complete */
-	/* Asked before a sleep from which nothing that is known of can wake a task: true if there is to be none. */
-	bool (*on_stuck)(struct loop *loop);
+	/*
+	 * Asked before a sleep from which nothing that is known of can wake a task: true if there is to be none.
+	 * `sure`: not even a signal can.
+	 */
+	bool (*on_stuck)(struct loop *loop, bool sure);
+
+	/* of a test kit */
+	unsigned turn_budget;               /* switches in each turn */
+	void (*arrange)(struct loop *loop); /* puts first whom the turn shall begin with; NULL: as they came */
 
 	struct stack_pool stacks;
 	size_t stack_size, tasks_alive, tasks_max;
@@ -163,6 +170,9 @@ static inline uint32_t *loop_closes(struct loop *loop, int fd)
 {
 	return &loop->closes[(unsigned)fd % LOOP_FDS + (fd_is_direct(fd) ? LOOP_FDS : 0)];
 }
+
+/* Told of each loop that has been opened, before it runs; NULL: nobody. A test kit's. */
+extern void (*noria_loop_opened)(struct loop *loop);
 
 int noria_loop_open(struct loop *loop, const struct noria_config *config);
 void noria_loop_close(struct loop *loop);

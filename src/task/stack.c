@@ -11,6 +11,7 @@
 
 #include "base/assert.h"
 #include "base/memcheck.h"
+#include "base/memory.h"
 #include "base/message.h"
 #include "ring/compat.h"
 
@@ -59,13 +60,12 @@ static struct slab *slab_new(size_t stack_size)
 	struct slab *slab;
 
 	count = count < 1 ? 1 : count > SLAB_STACKS_MAX ? SLAB_STACKS_MAX : count;
-	slab = calloc(1, sizeof *slab + count * sizeof slab->slots[0]);
+	slab = memory_zeroed(1, sizeof *slab + count * sizeof slab->slots[0]);
 	if (!slab)
 		return NULL;
 	slab->bytes = count * slot;
-	slab->memory = mmap(NULL, slab->bytes, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-	if (slab->memory == MAP_FAILED) {
+	slab->memory = memory_map(slab->bytes, MAP_NORESERVE | MAP_STACK);
+	if (!slab->memory) {
 		free(slab);
 		return NULL;
 	}

@@ -106,6 +106,7 @@ void noria_submission_init(struct submission *submission, int second_fd,
 	submission->complete = complete;
 	submission->state = SUBMISSION_IDLE;
 	submission->second_fd = second_fd;
+	submission->persona = noria_loop->current->persona;
 	submission->limited = false;
 	submission->cancel_asked = submission->lingers = false;
 	submission->closing[0] = submission->closing[1] = NULL;
@@ -173,6 +174,7 @@ static void place_one(struct loop *loop, struct submission *submission)
 	move(submission, SUBMISSION_FLYING);
 	*sqe = submission->sqe;
 	sqe->user_data = submission->token;
+	sqe->personality = submission->persona;
 	if (fd_is_direct(sqe->fd))
 		address_direct(sqe);
 	if (submission->limited) {

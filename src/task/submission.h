@@ -46,13 +46,15 @@ struct submission {
 	/* For each completion; `last` says that it is the terminal one. Must not park. */
 	void (*complete)(struct submission *submission, int32_t result, uint32_t flags, bool last);
 	enum submission_state state;
-	int second_fd; /* of a splice; -1: none */
-	bool limited;  /* a linked timeout goes with it, at `limit` */
+	int second_fd;    /* of a splice; -1: none */
+	uint16_t persona; /* of the task that made it, for the entry */
+	bool limited;     /* a linked timeout goes with it, at `limit` */
 	bool cancel_asked;
 	bool lingers; /* a zero-copy send has its result, and the kernel still reads the bytes, not the descriptor */
 	struct closing *closing[2]; /* its descriptors are being closed, by up to two tasks: it ends with -EBADF */
 } __attribute__((aligned(16)));
 
+/* For the running task. */
 void noria_submission_init(struct submission *submission, int second_fd,
 			   void (*complete)(struct submission *, int32_t, uint32_t, bool));
 /* Submit, or submit again after the terminal completion. A chain by its first. */

@@ -213,6 +213,7 @@ int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec
 	task->site = spec->site;
 	task->on_end = spec->on_end;
 	task->id = ++loop->last_task_id;
+	task->persona = loop->current ? loop->current->persona : 0;
 	task->stack = stack;
 	task->state = TASK_NEW;
 	noria_context_make(&task->context, stack->low, (size_t)((char *)task - stack->low), task_main, task);
@@ -255,7 +256,7 @@ void noria_loop_run_ready(struct loop *loop)
 {
 	struct context *first;
 
-	loop->budget = LOOP_BUDGET;
+	loop->budget = loop->turn_budget;
 	first = next_context(loop);
 	if (first != &loop->hub)
 		context_switch(&loop->hub, first);

@@ -2,6 +2,7 @@
 /* Opening an executor of processes, and closing it: sockets, shared memory, the fork of the template, and its end. */
 #include "worker/workers.h"
 
+#include "base/memory.h"
 #include "base/message.h"
 #include "noria/op.h"
 #include "op/op.h"
@@ -136,10 +137,9 @@ static int make_slots(struct noria_workers *workers)
 /* A stack of the usual size for the template, with a guard below it. NULL: there is no memory. */
 static char *map_stack(size_t guard)
 {
-	char *low = mmap(NULL, TEMPLATE_STACK_BYTES + guard, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+	char *low = memory_map(TEMPLATE_STACK_BYTES + guard, MAP_NORESERVE | MAP_STACK);
 
-	if (low == MAP_FAILED)
+	if (!low)
 		return NULL;
 	if (mprotect(low, guard, PROT_NONE) == 0)
 		return low;
@@ -188,7 +188,7 @@ static int make_template(struct noria_workers *workers)
 static struct noria_workers *new_workers(const char *name, const struct noria_workers_options *options)
 {
 	unsigned count = options->processes ? options->processes : processors();
-	struct noria_workers *workers = calloc(1, sizeof *workers + count * sizeof workers->slots[0]);
+	struct noria_workers *workers = memory_zeroed(1, sizeof *workers + count * sizeof workers->slots[0]);
 
 	if (!workers)
 		return NULL;
