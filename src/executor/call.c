@@ -267,6 +267,7 @@ static void init(struct call *call, const struct request *request, struct noria_
 	call->fn = request->fn;
 	call->arg = request->arg;
 	call->site = request->site;
+	call->persona = home->loop->current->persona;
 	if (request->options)
 		call->priority = request->options->priority;
 	if (may_be_abandoned(request)) {

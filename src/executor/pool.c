@@ -8,11 +8,7 @@
 #include "base/assert.h"
 
 #include <errno.h>
-#include <linux/futex.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 static const unsigned char next_states[] = {
 #define X(state, next) [CALL_##state] = (next),
@@ -24,11 +20,6 @@ void noria_call_move(struct call *call, enum call_state state)
 {
 	invariant(next_states[call->state] >> state & 1);
 	call->state = state;
-}
-
-static void futex_wake(atomic_uint *word)
-{
-	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
 /* ---- the queue; all of it under the lock ---- */
@@ -122,32 +113,6 @@ struct worker *noria_pool_rouse(struct noria_executor *executor, bool patient)
 	return worker;
 }
 
-/* Workers take no signals, which are for the program's own threads, but for those that their own faults raise. */
-static int start(struct worker *worker)
-{
-	struct noria_executor *executor = worker->executor;
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	int r;
-
-	sigfillset(&all);
-	for (const int *fault = (const int[]){SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT, 0}; *fault;
-	     fault++)
-		sigdelset(&all, *fault);
-	r = pthread_attr_init(&attributes);
-	if (r != 0)
-		return -r;
-	if (executor->pinned)
-		r = pthread_attr_setaffinity_np(&attributes, sizeof executor->cpus, &executor->cpus);
-	if (r == 0) {
-		pthread_sigmask(SIG_SETMASK, &all, &before);
-		r = pthread_create(&worker->thread, &attributes, noria_worker_main, worker);
-		pthread_sigmask(SIG_SETMASK, &before, NULL);
-	}
-	pthread_attr_destroy(&attributes);
-	return -r;
-}
-
 /* Under the lock: no thread can be had, and there is none. Everybody hears of it, or would wait for ever. */
 static void refuse_all(struct noria_executor *executor, int error, struct list *refused)
 {
@@ -196,11 +161,11 @@ void noria_pool_awaken(struct worker *worker)
 	if (!worker)
 		return;
 	if (worker->started) {
-		futex_wake(&worker->awake);
+		noria_threads->wake(worker);
 		return;
 	}
 	worker->started = true; /* before its thread is there to sleep, and be woken by others */
-	started(worker, start(worker));
+	started(worker, noria_threads->start(worker));
 }
 
 /* ---- a caller ---- */
@@ -302,7 +267,7 @@ static void dismiss(struct noria_executor *executor)
 
 		if (worker->used && worker->orphan) {
 			worker->dropped = true;
-			pthread_detach(worker->thread);
+			noria_threads->detach(worker);
 		}
 	}
 	for (struct worker *worker; (worker = executor->sleeping);) {
@@ -310,7 +275,7 @@ static void dismiss(struct noria_executor *executor)
 		executor->asleep--;
 		executor->looking++;
 		atomic_store(&worker->awake, 1);
-		futex_wake(&worker->awake);
+		noria_threads->wake(worker);
 	}
 }
 
@@ -330,7 +295,7 @@ void noria_pool_close(struct noria_executor *executor)
 		struct worker *worker = &executor->workers[i];
 
 		if (worker->used && !worker->dropped) {
-			pthread_join(worker->thread, NULL);
+			noria_threads->join(worker);
 			joined++;
 		}
 	}

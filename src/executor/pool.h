@@ -68,6 +68,7 @@ struct call {
 	struct remote remote;   /* how the end comes home */
 	struct offload *offload;
 	void (*dispose)(int result, void *arg);
+	uint16_t persona; /* its caller's */
 	bool abandonable;
 	bool keeps; /* `arg` is the caller's again unless the call is abandoned */
 	atomic_bool cancelled;
@@ -82,8 +83,9 @@ struct worker {
 	struct noria_executor *executor;
 	struct worker *next; /* in executor->sleeping */
 	pthread_t thread;
-	atomic_uint awake; /* a futex: 0 while it sleeps */
-	bool used;         /* there is a thread, or will be */
+	struct virtual_thread *virtual_thread; /* of a test kit, instead; NULL: it has none */
+	atomic_uint awake;                     /* a futex: 0 while it sleeps */
+	bool used;                             /* there is a thread, or will be */
 	bool started;
 	bool spins;
 	int64_t took_ns; /* its last call */
@@ -119,6 +121,23 @@ struct noria_executor {
 	int spins_failed; /* in a row */
 	struct worker workers[];
 };
+
+/* What workers run on: the kernel's threads, unless a test kit has others. */
+struct thread_class {
+	/* noria_worker_main(worker) shall run. Returns 0 or a negative errno: there is no thread for it. */
+	int (*start)(struct worker *worker);
+	/* Of the worker itself: until `awake` is 1. */
+	void (*sleep)(struct worker *worker);
+	/* It has just become 1. */
+	void (*wake)(struct worker *worker);
+	/* Of the worker itself: make the call. */
+	int (*call)(struct call *call);
+	/* Wait until the worker's main function has returned; or never. */
+	void (*join)(struct worker *worker);
+	void (*detach)(struct worker *worker);
+};
+
+extern const struct thread_class noria_kernel_threads, *noria_threads;
 
 /* The call that this thread runs, or NULL. */
 extern __thread struct call *noria_call_running;
@@ -156,7 +175,8 @@ struct worker *noria_pool_rouse(struct noria_executor *executor, bool patient);
 void noria_pool_awaken(struct worker *worker);
 /* So many threads of a closed executor have ended: free it with the last. */
 void noria_pool_threads_left(struct noria_executor *executor, unsigned count);
-void *noria_worker_main(void *worker);
+/* A worker's life, on a thread of its own. */
+void noria_worker_main(struct worker *worker);
 
 /* For the threads, from call.c: the end of a call goes home to the caller who waits for it. */
 void noria_call_post(struct call *call);

@@ -8,11 +8,7 @@
 #include "base/assert.h"
 #include "scope/value.h"
 
-#include <linux/futex.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
 
 enum { SPIN_ROUND = 24, SPIN_QUICK = 2, SPIN_BACK_OFF_MAX = 64 };
 
@@ -24,12 +20,6 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static void futex_wait(atomic_uint *word)
-{
-	while (atomic_load(word) == 0)
-		syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
 }
 
 static inline void pause_cpu(void)
@@ -49,7 +39,7 @@ static int64_t run(struct call *call)
 	noria_call_running = call;
 	noria_values_lend(true, call->values);
 	noria_error_lend(&call->error);
-	call->result = call->fn(call->arg);
+	call->result = noria_threads->call(call);
 	noria_error_lend(NULL);
 	noria_values_lend(false, NULL);
 	noria_call_running = NULL;
@@ -85,9 +75,11 @@ static bool finish(struct worker *worker, struct call *call)
 }
 
 /* Nothing to do: is it worth while to spin? */
-static bool may_spin(const struct noria_executor *executor)
+static bool may_spin(const struct worker *worker)
 {
-	return executor->spin_ns > 0 && !executor->spinning && executor->quick >= SPIN_QUICK;
+	const struct noria_executor *executor = worker->executor;
+
+	return !worker->virtual_thread && executor->spin_ns > 0 && !executor->spinning && executor->quick >= SPIN_QUICK;
 }
 
 /* Under the lock. `spun`: it has just done that for nothing. */
@@ -95,7 +87,7 @@ static void go_idle(struct worker *worker, bool spun)
 {
 	struct noria_executor *executor = worker->executor;
 
-	worker->spins = !spun && may_spin(executor);
+	worker->spins = !spun && may_spin(worker);
 	if (worker->spins) {
 		executor->spinning = true;
 		executor->looking++;
@@ -151,7 +143,7 @@ static bool rest(struct worker *worker, int64_t since_ns)
 	if (spun)
 		spin(executor);
 	else
-		futex_wait(&worker->awake);
+		noria_threads->sleep(worker);
 	pthread_mutex_lock(&executor->lock);
 	executor->looking--;
 	if (spun)
@@ -194,16 +186,12 @@ static struct call *take(struct worker *worker, struct call *ended)
 	return call;
 }
 
-void *noria_worker_main(void *arg)
+void noria_worker_main(struct worker *worker)
 {
-	struct worker *worker = arg;
 	struct call *call = NULL;
 
-	if (worker->executor->nice != 0)
-		setpriority(PRIO_PROCESS, (id_t)gettid(), worker->executor->nice);
 	while ((call = take(worker, call)))
 		worker->took_ns = run(call);
 	if (worker->dropped)
 		noria_pool_threads_left(worker->executor, 1);
-	return NULL;
 }
