@@ -115,18 +115,27 @@ static void limit_cpu(const struct noria_workers *workers)
 	setrlimit(RLIMIT_CPU, &limit);
 }
 
+/*
+ * What a call has forked ends here, before it has touched the slot: the worker may have answered long ago, and be at
+ * the next call.
+ */
 static void run_call(const struct noria_workers *workers, struct slot_memory *memory)
 {
+	pid_t worker = getpid();
 	struct error error;
+	int result;
 
 	error_init(&error);
 	limit_cpu(workers);
 	noria_values_lend(true, NULL);
 	noria_error_lend(&error);
-	memory->result = memory->fn(memory->argument);
+	result = memory->fn(memory->argument);
+	if (getpid() != worker)
+		_exit(0);
 	noria_error_lend(NULL);
 	noria_values_lend(false, NULL);
-	memory->error = memory->result < 0 && error.code == memory->result ? error.code : 0;
+	memory->result = result;
+	memory->error = result < 0 && error.code == result ? error.code : 0;
 	if (memory->error)
 		memcpy(memory->text, error.text, sizeof memory->text);
 }
@@ -168,8 +177,6 @@ _Noreturn void noria_worker_run(struct noria_workers *workers, struct slot *slot
 		    !atomic_compare_exchange_strong(&memory->word, &asked, slot_word(number, SLOT_TAKEN)))
 			continue; /* withdrawn, or asked twice */
 		run_call(workers, memory);
-		if (slot_socket < 0)
-			_exit(0);
 		end_call(memory, number);
 		message = (struct message){.kind = MESSAGE_ENDED, .slot = message.slot, .word = asked};
 		send_message(slot->worker_fd, &message);

@@ -12,6 +12,7 @@
 #include <noria/noria.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define EXPECT(condition) cr_expect(condition, "%s", #condition)
 
@@ -41,11 +42,11 @@ int rule_run(noria_task_fn *body, void *arg, const struct noria_config *config, 
 /* Descriptors that this process has open. */
 int rule_count_fds(void);
 
-/* Let the other tasks run until `condition` holds; fails after too many turns. */
+/* Let the other tasks run until `condition` holds, which a thread or a process elsewhere may have to bring about. */
 #define UNTIL(condition) \
 	do { \
-		int turns_ = 0; \
-		while (!(condition) && turns_++ < 1000000) \
+		time_t end_ = time(NULL) + 30; \
+		while (!(condition) && time(NULL) < end_) \
 			MUST(noria_yield() == 0); \
 		MUST(condition); \
 	} while (0)

@@ -5,15 +5,18 @@
  */
 #include "unit.h"
 
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* What the processes and the test all see; before the executor is opened. */
 static struct {
-	atomic_int running, forks_fail;
+	atomic_int running, forks_fail, may_end;
 	_Atomic(pid_t) left_over;
 } * shared;
 
@@ -296,6 +299,56 @@ UNIT(workers_wild, what_a_call_forks_is_no_worker)
 	EXPECT_EQ(noria_within(noria_sec(5), noria_workers_call(workers, fork_and_kill_template, NULL, 0)), -EPIPE);
 	MUST(atomic_load(&shared->left_over) > 0);
 	kill(atomic_load(&shared->left_over), SIGKILL);
+	close_workers(workers);
+	return 0;
+}
+
+/* What it forks comes back as soon as the next call has been run. */
+static int fork_one_that_comes_back_late(void *arg)
+{
+	_Atomic(uint64_t) *word = (void *)((uintptr_t)arg & ~(uintptr_t)4095);
+	uint64_t taken = atomic_load(word), next_done = taken + 9;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		while (atomic_load(word) != next_done)
+			sched_yield();
+	else
+		atomic_store(&shared->left_over, pid);
+	return 3;
+}
+
+static int end_when_told(void *arg)
+{
+	(void)arg;
+	atomic_fetch_add(&shared->running, 1);
+	while (!atomic_load(&shared->may_end))
+		sched_yield();
+	return 0;
+}
+
+static int call_until_told(void *arg)
+{
+	EXPECT_EQ(noria_workers_call(arg, end_when_told, NULL, 0), 0);
+	return 0;
+}
+
+UNIT(workers_wild, what_a_call_has_forked_does_not_answer_for_the_next_call)
+{
+	struct noria_workers *workers = open_workers(1);
+	struct noria_group group;
+	struct pollfd end = {.events = POLLIN};
+
+	EXPECT_EQ(noria_workers_call(workers, fork_one_that_comes_back_late, NULL, 0), 3);
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, call_until_told, workers) == 0);
+	UNTIL(atomic_load(&shared->running) == 1);
+	end.fd = (int)syscall(SYS_pidfd_open, atomic_load(&shared->left_over), 0);
+	MUST(end.fd >= 0);
+	atomic_store(&shared->may_end, 1);
+	MUST(poll(&end, 1, -1) == 1); /* meanwhile the answer lies there */
+	close(end.fd);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
 	close_workers(workers);
 	return 0;
 }
