@@ -38,14 +38,18 @@ struct noria_workers_options {
  * @options: NULL: the defaults
  * Returns: 0; -EINVAL when an option is not as said above, or there is no name (noria_message() says which); -ENOMEM,
  * -EAGAIN (RLIMIT_NPROC, pids.max), -EMFILE, -ENFILE; -ENXIO outside a runtime. *ret_workers is untouched on failure.
- * Runtime's thread; not a checkpoint.
+ * Runtime's thread; not a checkpoint. It belongs to the runtime, and any task may close it. One that is left open when
+ * the root task has ended is closed then, and is the root task's failure (-EINVAL), which names where it was opened.
  *
  * noria_workers_close - end the processes and free it; NULL is fine. Waits until they are gone, a millisecond or so.
  * Returns: 0; -EBUSY when calls are under way or wait; -EINVAL when it is another runtime's; -ENXIO outside a runtime.
  * Not a checkpoint; may park.
  */
-NORIA_PUBLIC NORIA_CHECKED int noria_workers_open(struct noria_workers **ret_workers, const char *name,
-						  const struct noria_workers_options *options);
+#define noria_workers_open(ret_workers, name, options) \
+	noria_workers_open_at((ret_workers), (name), (options), NORIA_SITE("executor of processes"))
+NORIA_PUBLIC NORIA_CHECKED int noria_workers_open_at(struct noria_workers **ret_workers, const char *name,
+						     const struct noria_workers_options *options,
+						     const struct noria_site *site);
 NORIA_PUBLIC NORIA_CHECKED int noria_workers_close(struct noria_workers *workers);
 
 /*

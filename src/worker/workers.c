@@ -6,6 +6,7 @@
 #include "base/message.h"
 #include "noria/op.h"
 #include "op/op.h"
+#include "scope/scope.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -218,8 +219,21 @@ static int limit_memory(struct noria_workers *workers, size_t memory_max)
 	return r;
 }
 
-int noria_workers_open(struct noria_workers **ret_workers, const char *name,
-		       const struct noria_workers_options *options)
+static bool close_leftover(struct leftover *leftover);
+
+static void watch(struct noria_workers *workers, const struct noria_site *site)
+{
+	struct scope *scope = noria_loop->current->scope;
+
+	while (scope->parent)
+		scope = scope->parent;
+	workers->leftover =
+		(struct leftover){.task = scope->task, .site = site, .close = close_leftover, .waits = true};
+	list_push_back(&scope->task->leftovers, &workers->leftover.node);
+}
+
+int noria_workers_open_at(struct noria_workers **ret_workers, const char *name,
+			  const struct noria_workers_options *options, const struct noria_site *site)
 {
 	static const struct noria_workers_options defaults;
 	struct noria_workers *workers;
@@ -245,6 +259,7 @@ int noria_workers_open(struct noria_workers **ret_workers, const char *name,
 		free_workers(workers);
 		return r;
 	}
+	watch(workers, site);
 	*ret_workers = workers;
 	return 0;
 }
@@ -265,6 +280,21 @@ static void await_template(struct noria_workers *workers)
 	waitid(P_PIDFD, (id_t)workers->template_pid_fd, &info, WEXITED | WNOHANG);
 }
 
+static void close_workers(struct noria_workers *workers)
+{
+	list_remove(&workers->leftover.node);
+	close_fd(&workers->control);
+	await_template(workers);
+	free_workers(workers);
+}
+
+/* At the end of the run: no task is left to call it. */
+static bool close_leftover(struct leftover *leftover)
+{
+	close_workers(container_of(leftover, struct noria_workers, leftover));
+	return true;
+}
+
 int noria_workers_close(struct noria_workers *workers)
 {
 	if (!noria_current())
@@ -278,8 +308,6 @@ int noria_workers_close(struct noria_workers *workers)
 				    "the executor %s has %u calls under way. Remedy: close it after the group of the "
 				    "tasks that call it",
 				    workers->name, workers->calls);
-	close_fd(&workers->control);
-	await_template(workers);
-	free_workers(workers);
+	close_workers(workers);
 	return 0;
 }

@@ -69,7 +69,8 @@ struct slot {
 };
 
 struct noria_workers {
-	uint64_t run; /* the runtime that opened it */
+	uint64_t run;             /* the runtime that opened it */
+	struct leftover leftover; /* of the root task: any task may close it, until the run ends */
 	char name[WORKERS_NAME_MAX];
 	size_t size_max, slot_bytes;
 	char *memory; /* of all slots */

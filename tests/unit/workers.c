@@ -88,6 +88,36 @@ Test(workers, outside_a_runtime_there_are_none)
 	EXPECT_EQ(noria_workers_open(&workers, "outside", NULL), -ENXIO);
 }
 
+static int open_for_others(void *arg)
+{
+	MUST(noria_workers_open((struct noria_workers **)arg, "forgotten", NULL) == 0);
+	return 0;
+}
+
+static int forget(void *arg)
+{
+	struct noria_workers *workers = NULL;
+	struct noria_group group;
+
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_spawn(&group, open_for_others, &workers) == 0);
+	MUST(noria_group_close(&group, 0) == 0);
+	return noria_workers_call(workers, process, arg, sizeof(pid_t)); /* the task that opened it has ended */
+}
+
+Test(workers, one_that_is_left_open_is_closed_and_named)
+{
+	int before = unit_count_fds();
+	pid_t pid = 0;
+
+	EXPECT_EQ(noria_run(NULL, forget, &pid), -EINVAL);
+	EXPECT(strstr(noria_message(), "left the executor of processes of") && strstr(noria_message(), "workers.c:"));
+	EXPECT(pid > 0);
+	EXPECT_EQ(kill(pid, 0), -1);
+	EXPECT_EQ(waitpid(-1, NULL, WNOHANG), -1);
+	EXPECT_EQ(unit_count_fds(), before);
+}
+
 /* ---- crashes ---- */
 
 static int crash(void *arg)
