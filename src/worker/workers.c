@@ -82,6 +82,11 @@ static void close_template_side(struct noria_workers *workers)
 		close_fd(&workers->slots[i].worker_fd);
 }
 
+static size_t page_bytes(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 static void free_workers(struct noria_workers *workers)
 {
 	close_template_side(workers);
@@ -90,7 +95,7 @@ static void free_workers(struct noria_workers *workers)
 	for (unsigned i = 0; i < workers->slots_count; i++)
 		close_fd(&workers->slots[i].fd);
 	if (workers->memory)
-		munmap(workers->memory, workers->slot_bytes * workers->slots_count);
+		munmap(workers->memory - page_bytes(), workers->slot_bytes * workers->slots_count + 2 * page_bytes());
 	free(workers);
 }
 
@@ -105,18 +110,20 @@ static int make_pair(int *ret_ours, int *ret_theirs)
 	return 0;
 }
 
+/* With a page before and after it that nobody may touch: what the program shares with others may lie next to it. */
 static int make_memory(struct noria_workers *workers)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	size_t bytes = sizeof(struct slot_memory) + workers->size_max;
+	size_t page = page_bytes(), bytes = sizeof(struct slot_memory) + workers->size_max, all;
+	char *low;
 
 	workers->slot_bytes = (bytes + page - 1) / page * page;
-	workers->memory = mmap(NULL, workers->slot_bytes * workers->slots_count, PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (workers->memory == MAP_FAILED) {
-		workers->memory = NULL;
+	all = workers->slot_bytes * workers->slots_count;
+	low = mmap(NULL, all + 2 * page, PROT_NONE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (low == MAP_FAILED)
 		return noria_refuse(-ENOMEM, "no shared memory for the executor %s", workers->name);
-	}
+	workers->memory = low + page;
+	if (mprotect(workers->memory, all, PROT_READ | PROT_WRITE) < 0)
+		return noria_refuse(-errno, "no shared memory for the executor %s", workers->name);
 	return 0;
 }
 
@@ -151,7 +158,7 @@ static char *map_stack(size_t guard)
 /* Returns its process id, or a negative errno. */
 static pid_t fork_template(struct noria_workers *workers)
 {
-	const size_t guard = (size_t)sysconf(_SC_PAGESIZE);
+	const size_t guard = page_bytes();
 	char *low = map_stack(guard);
 	pid_t pid;
 

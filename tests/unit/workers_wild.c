@@ -32,6 +32,24 @@ pid_t __wrap_fork(void)
 	return -1;
 }
 
+void *__real_mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset);
+void *__wrap_mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset);
+
+/* What the program shares right behind the executor's memory. */
+static char *neighbour;
+
+/* The library's shared memory has a neighbour. */
+void *__wrap_mmap64(void *address, size_t length, int protection, int flags, int fd, off_t offset)
+{
+	if (flags == (MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE)) {
+		address = __real_mmap64(NULL, length + 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+		MUST(address != MAP_FAILED);
+		neighbour = (char *)address + length;
+		flags |= MAP_FIXED;
+	}
+	return __real_mmap64(address, length, protection, flags, fd, offset);
+}
+
 static struct noria_workers *open_workers(unsigned processes)
 {
 	struct noria_workers *workers;
@@ -45,6 +63,7 @@ static struct noria_workers *open_workers(unsigned processes)
 static void close_workers(struct noria_workers *workers)
 {
 	EXPECT_EQ(noria_workers_close(workers), 0);
+	munmap(neighbour, 4096);
 	munmap(shared, 4096);
 	shared = NULL;
 }
@@ -184,6 +203,17 @@ UNIT(workers_wild, a_call_that_runs_past_its_argument_ends_alone)
 	EXPECT_EQ(atomic_load(&shared->running), 1);
 	noria_group_cancel(&group);
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	close_workers(workers);
+	return 0;
+}
+
+UNIT(workers_wild, a_call_that_runs_past_the_last_argument_spares_what_the_program_shares)
+{
+	struct noria_workers *workers = open_workers(1);
+	char c = 1;
+
+	EXPECT_EQ(noria_workers_call(workers, run_past_the_end, &c, sizeof c), -EOWNERDEAD);
+	EXPECT_EQ(*neighbour, 0);
 	close_workers(workers);
 	return 0;
 }
