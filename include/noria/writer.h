@@ -5,8 +5,8 @@
  * answer, begins to receive the next request, and one call does both. It also leaves when the buffer is full, and when
  * it is told to.
  *
- *     struct noria_writer writer;
  *     char buffer[4096];
+ *     noria_autowriter struct noria_writer writer = {0};
  *
  *     noria_try(noria_writer_open(&writer, fd, buffer, sizeof buffer));
  *     while ((n = noria_recv(fd, request, sizeof request, 0)) > 0)
@@ -66,6 +66,15 @@ NORIA_PUBLIC uint64_t noria_writer_sent(const struct noria_writer *writer);
  * Returns: 0 when the socket has taken everything; -ECANCELED when the scope kept it from that; the error of a send.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_writer_close(struct noria_writer *writer);
+
+/*
+ * noria_autowriter - a writer that closes itself at the end of its variable's block, by noria_try() as well:
+ *     noria_autowriter struct noria_writer writer = {0};
+ * Declare it after its buffer and its descriptor, so that it ends before them. What the close would have told is not
+ * told: where all went well, close it by hand. Does nothing when it is not open.
+ */
+#define noria_autowriter __attribute__((cleanup(noria_autowriter_), unused))
+NORIA_PUBLIC void noria_autowriter_(struct noria_writer *writer);
 
 NORIA_END_DECLS
 #endif

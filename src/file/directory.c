@@ -10,6 +10,7 @@
 #include "base/message.h"
 #include "file/listing.h"
 #include "scope/scope.h"
+#include "task/storage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static void free_directory(struct noria_directory *directory)
 
 static void close_directory(struct noria_directory *directory)
 {
-	list_remove(&directory->leftover.node);
+	leftover_remove(&directory->leftover);
 	directory->closing = true;
 	if (!directory->inside)
 		free_directory(directory);
@@ -60,7 +61,7 @@ int noria_directory_open_at(int dirfd, const char *path, struct noria_directory 
 		return r;
 	}
 	directory->leftover = (struct leftover){.task = task, .site = site, .close = close_leftover, .waits = true};
-	list_push_back(&task->leftovers, &directory->leftover.node);
+	leftover_add(&directory->leftover);
 	*ret_directory = directory;
 	return 0;
 }

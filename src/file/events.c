@@ -6,6 +6,7 @@
 #include "base/message.h"
 #include "noria/file.h"
 #include "noria/op.h"
+#include "task/storage.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -23,7 +24,7 @@ static void close_events(struct events *events)
 {
 	bool inside = events->inside;
 
-	list_remove(&events->leftover.node);
+	leftover_remove(&events->leftover);
 	events->closing = true;
 	(void)noria_close(events->fd);
 	if (!inside)
@@ -46,7 +47,7 @@ int noria_events_new(struct task *task, int fd, const struct noria_site *site, s
 	}
 	*events = (struct events){.fd = fd};
 	events->leftover = (struct leftover){.task = task, .site = site, .close = close_leftover, .waits = true};
-	list_push_back(&task->leftovers, &events->leftover.node);
+	leftover_add(&events->leftover);
 	*ret_events = events;
 	return 0;
 }

@@ -13,6 +13,7 @@
 #include "noria/op.h"
 #include "op/op.h"
 #include "scope/scope.h"
+#include "task/storage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -60,7 +61,7 @@ static void free_replace(struct noria_replace *replace)
 
 static void close_replace(struct noria_replace *replace)
 {
-	list_remove(&replace->leftover.node);
+	leftover_remove(&replace->leftover);
 	replace->closing = true;
 	if (!replace->inside)
 		free_replace(replace);
@@ -154,7 +155,7 @@ int noria_replace_open_at(int dirfd, const char *path, mode_t mode, struct noria
 		return r;
 	}
 	replace->leftover = (struct leftover){.task = task, .site = site, .close = close_leftover, .waits = true};
-	list_push_back(&task->leftovers, &replace->leftover.node);
+	leftover_add(&replace->leftover);
 	*ret_replace = replace;
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "base/message.h"
 #include "file/listing.h"
 #include "scope/scope.h"
+#include "task/storage.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -59,7 +60,7 @@ static void free_walk(struct noria_walk *walk)
 
 static void close_walk(struct noria_walk *walk)
 {
-	list_remove(&walk->leftover.node);
+	leftover_remove(&walk->leftover);
 	walk->closing = true;
 	if (!walk->inside)
 		free_walk(walk);
@@ -289,7 +290,7 @@ int noria_walk_open_at(int dirfd, const char *path, unsigned flags, unsigned dep
 		return r;
 	}
 	walk->leftover = (struct leftover){.task = task, .site = site, .close = close_leftover, .waits = true};
-	list_push_back(&task->leftovers, &walk->leftover.node);
+	leftover_add(&walk->leftover);
 	*ret_walk = walk;
 	return 0;
 }

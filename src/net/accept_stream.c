@@ -117,12 +117,19 @@ static void release(struct stream *stream)
 }
 
 static const struct stream_class accept_class = {
-	.noun = "accept stream", .recovers = true, .prepare = prepare, .completed = completed, .release = release};
+	.noun = "accept stream",
+	.automatic = "noria_autoaccept",
+	.size = sizeof(struct accept_stream),
+	.recovers = true,
+	.prepare = prepare,
+	.completed = completed,
+	.release = release,
+};
 
 int noria_accept_stream_open_at(struct noria_accept_stream *storage, int fd, int flags, const struct noria_site *site)
 {
 	struct accept_stream *accept = from_public(storage);
-	int r = noria_stream_open(&accept->stream, sizeof *accept, &accept_class, fd, site);
+	int r = noria_stream_open(&accept->stream, &accept_class, fd, site);
 
 	if (r < 0)
 		return r;

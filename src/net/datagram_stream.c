@@ -89,7 +89,14 @@ static void release(struct stream *stream)
 }
 
 static const struct stream_class datagram_class = {
-	.noun = "datagram stream", .recovers = true, .prepare = prepare, .completed = completed, .release = release};
+	.noun = "datagram stream",
+	.automatic = "noria_autodatagrams",
+	.size = sizeof(struct datagram_stream),
+	.recovers = true,
+	.prepare = prepare,
+	.completed = completed,
+	.release = release,
+};
 
 /* In one piece: header, address, control data, payload. */
 static int make_own(struct datagram_stream *datagrams, unsigned size)
@@ -137,7 +144,7 @@ int noria_datagram_stream_open_at(struct noria_datagram_stream *storage, int fd,
 {
 	struct datagram_stream *datagrams = from_public(storage);
 	struct noria_datagram_options chosen = options ? *options : (struct noria_datagram_options){0};
-	int r = noria_stream_open(&datagrams->stream, sizeof *datagrams, &datagram_class, fd, site);
+	int r = noria_stream_open(&datagrams->stream, &datagram_class, fd, site);
 
 	if (r == 0)
 		r = check(&chosen);

@@ -125,7 +125,13 @@ static void release(struct stream *stream)
 }
 
 static const struct stream_class recv_class = {
-	.noun = "receive stream", .prepare = prepare, .completed = completed, .release = release};
+	.noun = "receive stream",
+	.automatic = "noria_autorecv",
+	.size = sizeof(struct recv_stream),
+	.prepare = prepare,
+	.completed = completed,
+	.release = release,
+};
 
 /* Of a descriptor that only the ring knows it is not asked: treated as one with messages, it works all the same. */
 static bool carries_bytes(int fd)
@@ -139,7 +145,7 @@ static bool carries_bytes(int fd)
 int noria_recv_stream_open_at(struct noria_recv_stream *storage, int fd, const struct noria_site *site)
 {
 	struct recv_stream *recv = from_public(storage);
-	int r = noria_stream_open(&recv->stream, sizeof *recv, &recv_class, fd, site);
+	int r = noria_stream_open(&recv->stream, &recv_class, fd, site);
 
 	if (r < 0)
 		return r;

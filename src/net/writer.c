@@ -17,6 +17,7 @@
 #include "op/op.h"
 #include "scope/failure.h"
 #include "scope/scope.h"
+#include "task/storage.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -114,13 +115,13 @@ static void completed(struct submission *submission, int32_t result, uint32_t fl
 
 static void cork(struct writer *writer)
 {
-	if (!writer->cork.in)
+	if (!writer->cork.task)
 		task_cork(writer->leftover.task, &writer->cork);
 }
 
 static void uncork(struct writer *writer)
 {
-	if (writer->cork.in)
+	if (writer->cork.task)
 		noria_task_uncork(writer->leftover.task, &writer->cork);
 }
 
@@ -273,7 +274,8 @@ static int close_writer(struct writer *writer, struct task *task)
 		r = writer->error;
 	else if (r == -ECANCELED && writer->used == writer->from)
 		r = 0; /* it has left all the same */
-	list_remove(&writer->leftover.node);
+	leftover_remove(&writer->leftover);
+	storage_forget(task->loop, writer);
 	writer->magic = 0;
 	return r;
 }
@@ -309,7 +311,8 @@ int noria_writer_open_at(struct noria_writer *storage, int fd, void *buffer, siz
 	noria_submission_init(&writer->submission, -1, completed);
 	writer->cork.leave = leave;
 	writer->leftover = (struct leftover){.task = task, .site = site, .close = close_leftover, .waits = true};
-	list_push_back(&task->leftovers, &writer->leftover.node);
+	leftover_add(&writer->leftover);
+	storage_note(task->loop, writer, sizeof *writer, site, "noria_autowriter");
 	writer->magic = magic(writer);
 	return 0;
 }
@@ -385,4 +388,13 @@ int noria_writer_close(struct noria_writer *storage)
 	int r = check(writer, task);
 
 	return is_own(writer, task) ? close_writer(writer, task) : r;
+}
+
+void noria_autowriter_(struct noria_writer *storage)
+{
+	struct writer *writer = from_public(storage);
+	struct task *task = noria_current();
+
+	if (is_own(writer, task))
+		(void)close_writer(writer, task);
 }

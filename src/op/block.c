@@ -12,6 +12,7 @@
 #include "noria/block.h"
 #include "ring/ring.h"
 #include "scope/waiters.h"
+#include "task/storage.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -64,7 +65,7 @@ void noria_blocks_free_all(struct loop *loop)
 /* The places of those who wait are theirs no longer. */
 static void close_pool(struct noria_blocks *blocks)
 {
-	list_remove(&blocks->leftover.node);
+	leftover_remove(&blocks->leftover);
 	blocks->closing = true;
 	while (noria_waiters_tell_first(&blocks->waiters))
 		continue;
@@ -135,7 +136,7 @@ int noria_blocks_open_at(size_t count, size_t size, size_t alignment, struct nor
 	blocks->next = task->loop->blocks;
 	task->loop->blocks = blocks;
 	blocks->leftover = (struct leftover){.task = task, .site = site, .close = close_leftover, .waits = true};
-	list_push_back(&task->leftovers, &blocks->leftover.node);
+	leftover_add(&blocks->leftover);
 	*ret_blocks = blocks;
 	return 0;
 }

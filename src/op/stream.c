@@ -9,6 +9,7 @@
 #include "base/memcheck.h"
 #include "base/message.h"
 #include "ring/ring.h"
+#include "task/storage.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -124,7 +125,8 @@ static void close_stream(struct stream *stream, struct task *task)
 	send_away(stream, task);
 	noria_stream_stop(stream, task);
 	stream->class->release(stream);
-	list_remove(&stream->leftover.node);
+	leftover_remove(&stream->leftover);
+	storage_forget(task->loop, stream);
 	stream->magic = 0;
 }
 
@@ -145,8 +147,7 @@ static bool close_leftover(struct leftover *leftover)
 	return close_once(container_of(leftover, struct stream, leftover), noria_loop->current);
 }
 
-int noria_stream_open(struct stream *stream, size_t size, const struct stream_class *class, int fd,
-		      const struct noria_site *site)
+int noria_stream_open(struct stream *stream, const struct stream_class *class, int fd, const struct noria_site *site)
 {
 	struct task *task = noria_current();
 
@@ -156,7 +157,7 @@ int noria_stream_open(struct stream *stream, size_t size, const struct stream_cl
 	if (stream_is_open(stream) || is_closing(stream))
 		return noria_refuse(-EINVAL, "the %s at %s:%d is open already: it was opened at %s:%d", class->noun,
 				    site->file, site->line, stream->leftover.site->file, stream->leftover.site->line);
-	memset(stream, 0, size);
+	memset(stream, 0, class->size);
 	stream->class = class;
 	stream->fd = fd;
 	stream->end = 1;
@@ -174,6 +175,8 @@ int noria_stream_open(struct stream *stream, size_t size, const struct stream_cl
 void noria_stream_opened(struct stream *stream)
 {
 	list_push_back(&stream->leftover.task->leftovers, &stream->leftover.node);
+	storage_note(stream->leftover.task->loop, stream, stream->class->size, stream->leftover.site,
+		     stream->class->automatic);
 	stream->magic = stream_magic(stream);
 }
 

@@ -23,8 +23,10 @@
 struct stream;
 
 struct stream_class {
-	const char *noun; /* "receive stream" */
-	bool recovers;    /* an error is told once, and the next call goes on */
+	const char *noun;      /* "receive stream" */
+	const char *automatic; /* the attribute of variables that close themselves */
+	size_t size;           /* of the kind, whose first member the stream is */
+	bool recovers;         /* an error is told once, and the next call goes on */
 	/* Fill the cleared entry of the submission. */
 	void (*prepare)(struct stream *stream, struct io_uring_sqe *sqe);
 	/* A completion: queue what it brought, or noria_stream_end(); then stream_completed(). Must not park. */
@@ -59,12 +61,11 @@ struct stream {
 };
 
 /*
- * Begin to open the stream at the head of `size` bytes, which are cleared. Returns 0; -ENXIO, or -EINVAL with both
+ * Begin to open the stream; the whole of its kind is cleared. Returns 0; -ENXIO, or -EINVAL with both
  * places in the message when it is open already. It is open with noria_stream_opened(); before that nothing need be
  * undone.
  */
-int noria_stream_open(struct stream *stream, size_t size, const struct stream_class *class, int fd,
-		      const struct noria_site *site);
+int noria_stream_open(struct stream *stream, const struct stream_class *class, int fd, const struct noria_site *site);
 void noria_stream_opened(struct stream *stream);
 
 int noria_stream_turn_away(const struct stream_class *class);

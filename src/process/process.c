@@ -18,6 +18,7 @@
 #include "process/wait.h"
 #include "scope/failure.h"
 #include "scope/scope.h"
+#include "task/storage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -173,7 +174,7 @@ static int start(struct spawn *spawn)
 		       : r;
 }
 
-static int open_in(struct process *process, struct task *task, struct spawn *spawn)
+static int open_in(struct process *process, struct spawn *spawn)
 {
 	struct ends ends = {{-1, -1, -1}};
 	int r = 0;
@@ -194,7 +195,6 @@ static int open_in(struct process *process, struct task *task, struct spawn *spa
 	process->group = spawn->options->flags & (NORIA_PROCESS_GROUP | NORIA_PROCESS_SESSION);
 	process->stop_signal = spawn->options->stop_signal ? spawn->options->stop_signal : SIGTERM;
 	process->grace_ns = spawn->options->grace_ns ? spawn->options->grace_ns : noria_sec(5);
-	list_push_back(&task->leftovers, &process->leftover.node);
 	return 0;
 }
 
@@ -221,13 +221,14 @@ int noria_process_open_at(struct noria_process *storage, const char *program, ch
 		return r;
 	spawn.parent = getpid();
 	pthread_sigmask(SIG_SETMASK, NULL, &spawn.mask);
-	r = open_in(process, task, &spawn);
+	r = open_in(process, &spawn);
 	if (r < 0)
 		return r;
 	process->leftover.task = task;
 	process->leftover.site = site;
 	process->leftover.close = close_leftover;
 	process->leftover.waits = true;
+	leftover_add(&process->leftover);
 	process->magic = magic(process);
 	return 0;
 }
@@ -387,7 +388,7 @@ static void close_process(struct process *process, struct task *task)
 		(void)waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED | WNOHANG);
 		(void)noria_close(process->pidfd);
 	}
-	list_remove(&process->leftover.node);
+	leftover_remove(&process->leftover);
 	process->magic = 0;
 }
 

@@ -14,6 +14,7 @@
 #include "noria/scope.h"
 #include "process/signal_threads.h"
 #include "scope/scope.h"
+#include "task/storage.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -170,7 +171,7 @@ int noria_signal_stream_open_at(struct noria_signal_stream *storage, const sigse
 	signals->leftover.site = site;
 	signals->leftover.close = close_leftover;
 	signals->leftover.waits = true;
-	list_push_back(&task->leftovers, &signals->leftover.node);
+	leftover_add(&signals->leftover);
 	signals->magic = magic(signals);
 	return 0;
 }
@@ -236,7 +237,7 @@ static void close_stream(struct signals *signals, struct task *task)
 		noria_task_yield(task);
 	disown(bits_of(&signals->set));
 	pthread_sigmask(SIG_UNBLOCK, &signals->added, NULL);
-	list_remove(&signals->leftover.node);
+	leftover_remove(&signals->leftover);
 	signals->magic = 0;
 }
 

@@ -8,6 +8,7 @@
 #include "base/message.h"
 #include "scope/enter.h"
 #include "scope/group.h"
+#include "task/storage.h"
 
 #include <errno.h>
 
@@ -63,7 +64,7 @@ static struct leftover *next_leftover(struct task *task, bool any)
 		struct leftover *leftover = list_entry(node, struct leftover, node);
 
 		if (leftover->task != task)
-			noria_scope_lost(task);
+			noria_storage_lost(task->loop, task, leftover);
 		if (any || !leftover->waits)
 			return leftover;
 	}
@@ -77,7 +78,7 @@ static void close_all(struct task *task, bool any)
 	while ((leftover = next_leftover(task, any))) {
 		const struct noria_site *site = leftover->site;
 
-		list_remove(&leftover->node);
+		leftover_remove(leftover);
 		if (leftover->close(leftover))
 			left_open(task, site);
 	}

@@ -11,16 +11,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-_Noreturn void noria_hold_lost(const struct task *task)
-{
-	noria_refuse(-EINVAL,
-		     "task %s (spawned at %s:%d) locked something, or opened a stream, and its storage was freed or "
-		     "overwritten "
-		     "before it was unlocked or closed",
-		     task->name, task->site->file, task->site->line);
-	noria_assert_failed(noria_message(), __FILE__, __LINE__);
-}
-
 /* What the task of a hold is waiting for in turn, or NULL. */
 static const struct hold_wait *next_wait(const struct hold *hold)
 {

@@ -8,7 +8,7 @@
 #define NORIA_SYNC_HOLD_H
 
 #include "scope/waiters.h"
-#include "task/task.h"
+#include "task/storage.h"
 
 /* Zeroed: nobody has it. */
 struct hold {
@@ -29,12 +29,6 @@ static inline struct hold_wait *hold_wait_of(const struct waiter *waiter)
 	return container_of(waiter, struct hold_wait, turn.waiter);
 }
 
-/*
- * What the task took last, or a neighbour of `hold`, is no longer where it was: its storage is gone, and the process
- * ends.
- */
-_Noreturn void noria_hold_lost(const struct task *task);
-
 /* Take it until hold_drop(), or the task's end, which calls `close`. */
 static inline void hold_take(struct hold *hold, struct task *task, const struct noria_site *site,
 			     bool (*close)(struct leftover *leftover))
@@ -42,7 +36,7 @@ static inline void hold_take(struct hold *hold, struct task *task, const struct 
 	struct list *node = &hold->leftover.node, *last = task->leftovers.prev;
 
 	if (unlikely(last->next != &task->leftovers))
-		noria_hold_lost(task);
+		noria_storage_lost(task->loop, task, last);
 	hold->leftover.task = task;
 	hold->leftover.site = site;
 	hold->leftover.close = close;
@@ -60,7 +54,7 @@ static inline void hold_drop(struct hold *hold)
 	struct list *node = &hold->leftover.node;
 
 	if (unlikely(node->prev->next != node || node->next->prev != node))
-		noria_hold_lost(hold->leftover.task);
+		noria_storage_lost(noria_loop, hold->leftover.task, node->prev->next != node ? node->prev : node->next);
 	hold->leftover.task = NULL;
 	node->prev->next = node->next;
 	node->next->prev = node->prev;

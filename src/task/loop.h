@@ -34,6 +34,16 @@ enum {
 	LOOP_BUDGET = 64,   /* switches a turn: bounds how late timers and completions are looked at */
 	LOOP_FDS = 1 << 20, /* descriptors told apart by their closes (fs.nr_open's default), and as many direct ones */
 	LOOP_FD_BUCKETS = 4096, /* of submissions in flight, by descriptor */
+	LOOP_NOTES_BITS = 8,
+	LOOP_NOTES = 1 << LOOP_NOTES_BITS, /* of storage (storage.h) */
+};
+
+/* What a program's storage is in use for. */
+struct storage_note {
+	const void *storage; /* NULL: for nothing */
+	size_t size;
+	const struct noria_site *site;
+	const char *automatic;
 };
 
 /* Work that another thread hands to the loop. */
@@ -110,6 +120,8 @@ struct loop {
 	struct noria_blocks *blocks; /* pools of memory for O_DIRECT */
 	struct direct *direct;       /* the table of direct descriptors */
 	struct bridge *bridge;       /* by which other threads reach it, as long as it is there */
+
+	struct storage_note notes[LOOP_NOTES]; /* of streams and writers that were opened last, by address */
 
 	bool reporting;      /* the failure handler runs */
 	uint64_t draws;      /* of selects so far */

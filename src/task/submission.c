@@ -10,6 +10,7 @@
 #include "ring/memcheck.h"
 #include "ring/ring.h"
 #include "task/loop.h"
+#include "task/storage.h"
 #include "task/timer.h"
 
 #include <errno.h>
@@ -466,7 +467,8 @@ static void dispatch(struct loop *loop, uint64_t token, int32_t result, uint32_t
 	struct submission *submission = token_submission(token);
 	bool last = !(flags & IORING_CQE_F_MORE);
 
-	invariant(submission->token == token && submission->state == SUBMISSION_FLYING);
+	if (unlikely(submission->token != token || submission->state != SUBMISSION_FLYING))
+		noria_storage_lost(loop, NULL, submission);
 	if (unlikely(loop->ring->memcheck))
 		noria_memcheck_filled(&submission->sqe, result);
 	loop->in_flight -= last;

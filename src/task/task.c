@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/message.h"
 #include "task/loop.h"
+#include "task/storage.h"
 #include "task/wait.h"
 
 #include <errno.h>
@@ -127,9 +128,12 @@ static inline __attribute__((always_inline)) size_t depth_of(const struct task *
 
 	if ((const char *)task->scope >= task->stack->low)
 		lowest = lower(lowest, task->scope);
-	for (struct list *node = task->leftovers.next; node != &task->leftovers; node = node->next)
+	for (struct list *node = task->leftovers.next; node != &task->leftovers; node = node->next) {
+		if (unlikely(list_entry(node, struct leftover, node)->task != task))
+			noria_storage_lost(task->loop, task, node);
 		if ((const char *)node >= task->stack->low)
 			lowest = lower(lowest, node);
+	}
 	room = (size_t)(lowest - task->stack->low);
 	if (room < CLOSING_ROOM + BELOW_MIN)
 		room = BELOW_MIN;
@@ -267,14 +271,22 @@ void noria_wait_init(struct wait *wait, const struct wait_class *class)
 	*wait = (struct wait){.class = class, .task = noria_loop->current};
 }
 
+static void cork_is_there(const struct task *task, const struct cork *cork)
+{
+	if (unlikely(cork->task != task))
+		noria_storage_lost(task->loop, task, cork);
+}
+
 void noria_task_uncork(struct task *task, struct cork *cork)
 {
 	struct cork **link = &task->corks;
 
-	while (*link != cork)
+	while (*link != cork) {
+		cork_is_there(task, *link);
 		link = &(*link)->next;
+	}
 	*link = cork->next;
-	cork->in = false;
+	cork->task = NULL;
 }
 
 static void pull_corks(struct task *task)
@@ -283,8 +295,9 @@ static void pull_corks(struct task *task)
 
 	task->corks = NULL;
 	for (; cork; cork = next) {
+		cork_is_there(task, cork);
 		next = cork->next;
-		cork->in = false;
+		cork->task = NULL;
 		cork->leave(cork);
 	}
 }

@@ -45,7 +45,7 @@ struct leftover {
 /* What a task has held back, to leave when it parks: see task_cork(). */
 struct cork {
 	struct cork *next;
-	bool in;                          /* in task->corks */
+	const struct task *task;          /* in its corks; NULL: in none's; anything else, and the storage is gone */
 	void (*leave)(struct cork *cork); /* must not park; may hold it back again */
 };
 
@@ -112,7 +112,7 @@ void noria_task_park(struct task *task);
 static inline void task_cork(struct task *task, struct cork *cork)
 {
 	cork->next = task->corks;
-	cork->in = true;
+	cork->task = task;
 	task->corks = cork;
 }
 

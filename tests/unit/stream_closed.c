@@ -6,6 +6,8 @@
 #include "task/loop.h"
 #include "unit.h"
 
+#include <netinet/in.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct noria_config one_buffer = {.receive_buffers = 1, .receive_buffer_size = 512};
@@ -188,4 +190,77 @@ UNIT(stream_closed, by_the_end_of_a_block)
 	EXPECT_EQ(noria_group_close(&group, 0), 0);
 	EXPECT_EQ(noria_close(fds[0]) | noria_close(fds[1]) | noria_close(pair[0]) | noria_close(pair[1]), 0);
 	return 0;
+}
+
+static __attribute__((noinline)) int lose_below(const int *fds, int kind)
+{
+	struct noria_accept_stream clients;
+	struct noria_datagram_stream datagrams;
+	struct noria_recv_stream bytes;
+	const void *data;
+
+	if (kind == 0) {
+		MUST(noria_accept_stream_open(&clients, fds[0], 0) == 0);
+		EXPECT_EQ(noria_within(1, noria_accept_stream_next(&clients)), -ETIMEDOUT);
+	} else if (kind == 1) {
+		struct noria_datagram one;
+
+		MUST(noria_datagram_stream_open(&datagrams, fds[1], NULL) == 0);
+		EXPECT_EQ(noria_within(1, noria_datagram_stream_next(&datagrams, &one, 1)), -ETIMEDOUT);
+	} else {
+		MUST(noria_recv_stream_open(&bytes, fds[2]) == 0);
+		EXPECT_EQ(noria_within(1, noria_recv_stream_next(&bytes, &data)), -ETIMEDOUT);
+	}
+	return 0;
+}
+
+/* The frames that the function leaves behind are another's by now. */
+static __attribute__((noinline)) void overwrite(void)
+{
+	volatile char frame[4096];
+
+	for (size_t i = 0; i < sizeof frame; i++)
+		frame[i] = 0x55;
+}
+
+static int lose(void *arg)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof address;
+	int pair[2], fds[3];
+
+	unit_pair(pair);
+	fds[0] = socket(AF_INET, SOCK_STREAM, 0);
+	fds[1] = socket(AF_INET, SOCK_DGRAM, 0);
+	fds[2] = pair[0];
+	MUST(listen(fds[0], 4) == 0 && bind(fds[1], (struct sockaddr *)&address, sizeof address) == 0);
+	MUST(lose_below(fds, *(int *)arg) == 0);
+	overwrite();
+	/* Something comes for it. */
+	MUST(getsockname(fds[0], (struct sockaddr *)&address, &length) == 0);
+	MUST(connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&address, length) == 0);
+	MUST(getsockname(fds[1], (struct sockaddr *)&address, &length) == 0);
+	MUST(sendto(fds[1], "x", 1, 0, (struct sockaddr *)&address, length) == 1 && write(pair[1], "x", 1) == 1);
+	return noria_sleep(noria_sec(10));
+}
+
+static void run_and_lose(void *arg)
+{
+	_exit(noria_run(NULL, lose, arg) == 0);
+}
+
+/* What the kernel brings finds no stream: the process ends, and says which it was, and what to do. */
+Test(stream_closed, one_whose_storage_is_gone_is_named, .timeout = 100)
+{
+	static const char *const kinds[] = {"accept stream", "datagram stream", "receive stream"};
+	static const char *const remedies[] = {"noria_autoaccept", "noria_autodatagrams", "noria_autorecv"};
+
+	for (int kind = 0; kind < 3; kind++) {
+		char text[1024];
+		int status = unit_in_child(run_and_lose, &kind, text, sizeof text);
+
+		EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		EXPECT(strstr(text, kinds[kind]) && strstr(text, "task lose") && strstr(text, "stream_closed.c") &&
+		       strstr(text, remedies[kind]));
+	}
 }

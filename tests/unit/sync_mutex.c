@@ -497,7 +497,7 @@ Test(mutex, whose_storage_was_overwritten_ends_the_process, .timeout = 100)
 		int status = unit_in_child(run_and_lose, &last, text, sizeof text);
 
 		EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-		EXPECT(strstr(text, "locked something") && strstr(text, "storage"));
+		EXPECT(strstr(text, "lose_a_mutex") && strstr(text, "locked mutex"));
 	}
 }
 

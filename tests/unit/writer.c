@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static ssize_t look(int fd, char *bytes, size_t size)
@@ -326,6 +327,82 @@ UNIT(writer, one_that_is_left_open_is_closed_and_reported)
 	EXPECT_EQ(look(pair[1], bytes, sizeof bytes), 5);
 	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
 	return 0;
+}
+
+static int fail_below(const int *pair)
+{
+	char buffer[64];
+	noria_autowriter struct noria_writer writer = {0}, never = {0}, before = {0};
+
+	MUST(noria_writer_open(&before, pair[1], buffer, sizeof buffer) == 0);
+	EXPECT_EQ(noria_writer_close(&before), 0);
+	MUST(noria_writer_open(&writer, pair[0], buffer, sizeof buffer) == 0);
+	noria_try(noria_writer_write(&writer, "bytes", 5));
+	return noria_try(-EPIPE);
+}
+
+/* Closed, and so flushed, by the end of its block: also in a function below the task's own, left by noria_try(). */
+UNIT(writer, one_closes_itself_at_the_end_of_its_block)
+{
+	char bytes[8];
+	int pair[2];
+
+	unit_pair(pair);
+	EXPECT_EQ(fail_below(pair), -EPIPE);
+	EXPECT_EQ(look(pair[1], bytes, sizeof bytes), 5);
+	EXPECT_EQ(noria_sleep(noria_msec(1)), 0);
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
+static int lose_pending;
+
+static __attribute__((noinline)) int lose_below(int fd)
+{
+	static char buffer[64];
+	struct noria_writer writer;
+
+	MUST(noria_writer_open(&writer, fd, buffer, sizeof buffer) == 0);
+	return lose_pending ? noria_writer_write(&writer, "bytes", 5) : 0;
+}
+
+/* The frames that the function leaves behind are another's by now. */
+static __attribute__((noinline)) void overwrite(void)
+{
+	volatile char frame[2048];
+
+	for (size_t i = 0; i < sizeof frame; i++)
+		frame[i] = 0x55;
+}
+
+static int lose(void *arg)
+{
+	int pair[2];
+
+	(void)arg;
+	unit_pair(pair);
+	MUST(lose_below(pair[0]) == 0);
+	overwrite();
+	return lose_pending ? noria_sleep(noria_sec(10)) : 0;
+}
+
+static void run_and_lose(void *arg)
+{
+	(void)arg;
+	_exit(noria_run(NULL, lose, NULL) == 0);
+}
+
+/* Met when the task parks, or ends: the process ends, and says which writer, and what to do. */
+Test(writer, one_whose_storage_is_gone_is_named, .timeout = 100)
+{
+	for (lose_pending = 0; lose_pending <= 1; lose_pending++) {
+		char text[1024];
+		int status = unit_in_child(run_and_lose, NULL, text, sizeof text);
+
+		EXPECT(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		EXPECT(strstr(text, "the writer that task lose") && strstr(text, "writer.c") &&
+		       strstr(text, "noria_autowriter"));
+	}
 }
 
 /* Several at once in one task, and one on a direct descriptor. */
