@@ -241,6 +241,7 @@ def proxy(program):
 
             server.send_signal(signal.SIGTERM)
             assert refuses(port), "a drain takes no more connections"
+            target.close()  # and with it what was let in before the listener closed, of which nobody else sees the end
             behind_quick.sendall(b"answer")
             assert receive(quick, 6) == b"answer", "a drain lets a connection come to its end"
             quick.close()
@@ -249,7 +250,7 @@ def proxy(program):
             assert server.wait(10) == 0, f"exit status {server.returncode} after SIGTERM"
         finally:
             server.kill()
-    target.close()
+            target.close()
 
 
 def supervise(program):
