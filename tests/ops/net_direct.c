@@ -314,20 +314,28 @@ static void open_full(struct op_place *place, bool ready)
 {
 	static char bytes[1 << 16];
 	int pair[2];
+	ssize_t r;
 
 	unit_pair(pair);
-	while (!ready && send(pair[0], bytes, sizeof bytes, MSG_DONTWAIT) > 0)
-		;
+	place->number = 0;
+	while (!ready && (r = send(pair[0], bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+		place->number += (uint64_t)r;
 	place->fd = only_direct(pair[0]);
 	place->other = pair[1];
 }
 
+/* Takes out what was there before the call and no more: the call may send while this still takes. */
 static void drain(struct op_place *place)
 {
 	static char bytes[1 << 16];
 
-	while (recv(place->other, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
-		;
+	while (place->number > 0) {
+		size_t size = place->number < sizeof bytes ? place->number : sizeof bytes;
+		ssize_t r = recv(place->other, bytes, size, MSG_DONTWAIT);
+
+		MUST(r > 0);
+		place->number -= (uint64_t)r;
+	}
 }
 
 static int64_t call_send(struct op_place *place)
