@@ -331,6 +331,18 @@ static int parse_hidden(uint64_t *ret_hidden)
 	return 0;
 }
 
+/* A kernel without a set-up flag has none that needs it: a hidden one takes those along. */
+static uint64_t with_dependents(uint64_t hidden)
+{
+	uint64_t all = hidden;
+
+	for (int i = 0; i < SETUP_COUNT; i++)
+		for (int j = 0; (hidden & bit(setup_table[i].feature)) && j < SETUP_COUNT; j++)
+			if ((setup_table[j].flags & setup_table[i].flags) == setup_table[i].flags)
+				all |= bit(setup_table[j].feature);
+	return all;
+}
+
 static int probe(struct features *features)
 {
 	struct features all = {.there = UINT64_MAX};
@@ -343,6 +355,7 @@ static int probe(struct features *features)
 	r = parse_hidden(&features->hidden);
 	if (r < 0)
 		return r;
+	features->hidden = with_dependents(features->hidden);
 	for (int i = 0; i < SETUP_COUNT; i++)
 		setup |= bit(setup_table[i].feature);
 	r = setup_patiently(noria_features_setup_flags(&all), &uring, &params);

@@ -65,6 +65,16 @@ Test(feature, hiding_does_not_change_what_is_there)
 	cr_expect(features.there & UINT64_C(1) << FEATURE_EXT_ARG);
 }
 
+Test(feature, what_needs_a_hidden_flag_of_the_setup_is_hidden_with_it)
+{
+	struct features features;
+
+	setenv("NORIA_HIDE", "single_issuer", 1);
+	cr_assert_eq(noria_features_probe(&features), 0, "%s", noria_message());
+	cr_expect_eq(features.hidden, UINT64_C(1) << FEATURE_SINGLE_ISSUER | UINT64_C(1) << FEATURE_DEFER_TASKRUN);
+	cr_expect_not(noria_features_setup_flags(&features) & IORING_SETUP_SINGLE_ISSUER);
+}
+
 Test(feature, an_unknown_name_is_refused_and_named)
 {
 	struct features features;
