@@ -59,6 +59,9 @@ int noria_fanotify_open_at(unsigned flags, unsigned event_flags, struct noria_fa
 
 	if (!task)
 		return -ENXIO;
+	r = noria_loop_refuse_simulated(task->loop, "fanotify");
+	if (r < 0)
+		return r;
 	fd = fanotify_init(flags | FAN_CLOEXEC | FAN_NONBLOCK, event_flags);
 	if (fd < 0)
 		return refuse(-errno);

@@ -29,6 +29,9 @@ int noria_inotify_open_at(struct noria_inotify **ret_inotify, const struct noria
 
 	if (!task)
 		return -ENXIO;
+	r = noria_loop_refuse_simulated(task->loop, "inotify");
+	if (r < 0)
+		return r;
 	fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (fd < 0)
 		return noria_refuse(-errno,

@@ -54,6 +54,8 @@ static bool has_position(int fd)
 
 void noria_file_came_short(int fd, uint32_t closes, size_t moved)
 {
+	if (noria_loop->ring->simulated) /* there it moves, as POSIX has it */
+		return;
 	if (fd_is_direct(fd) || file_closes(fd) != closes || !has_position(fd) || position_moves())
 		return;
 	if (file_closes(fd) != closes)

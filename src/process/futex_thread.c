@@ -97,8 +97,10 @@ static int start(struct futex_thread *self)
 int noria_futex_wait_in_thread(struct task *task, const struct futex_waitv *waiters, unsigned count)
 {
 	struct futex_thread self;
-	int r;
+	int r = noria_loop_refuse_simulated(task->loop, "a thread that waits on several futexes");
 
+	if (r < 0)
+		return r;
 	self.remote.run = ended;
 	self.count = 1 + count;
 	self.vector[0] =

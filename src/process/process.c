@@ -217,6 +217,8 @@ int noria_process_open_at(struct noria_process *storage, const char *program, ch
 	if (!program || (argv && !argv[0]))
 		return noria_refuse(-EINVAL, "noria_process_open() without a program, or with an empty argv");
 	r = check_options(spawn.options);
+	if (r >= 0)
+		r = noria_loop_refuse_simulated(task->loop, "a process");
 	if (r < 0)
 		return r;
 	spawn.parent = getpid();

@@ -66,6 +66,8 @@ static int wait_for(struct task *task, idtype_t idtype, id_t id, siginfo_t *info
 {
 	int r = scope_door(task);
 
+	if (r >= 0)
+		r = noria_loop_refuse_simulated(task->loop, "a wait for processes");
 	if (r < 0)
 		return r;
 	if (idtype != P_PIDFD && fd_is_direct((int)id))

@@ -29,6 +29,16 @@ struct task *noria_no_current(void)
 	return NULL;
 }
 
+int noria_loop_refuse_simulated(const struct loop *loop, const char *what)
+{
+	if (likely(!loop->ring->simulated))
+		return 0;
+	return noria_refuse(-EOPNOTSUPP,
+			    "%s: the kernel's, and not to be had in a simulated world. Remedy: let a task play its "
+			    "part, or leave it out of the simulation",
+			    what);
+}
+
 int64_t noria_loop_clock(struct loop *loop)
 {
 	return loop->ring->class->now(loop->ring);

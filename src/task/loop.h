@@ -150,6 +150,12 @@ static inline struct task *noria_current(void)
 }
 
 /*
+ * Before what only the kernel has, and no simulated world: processes, threads of the kernel's, watches of its files.
+ * Returns 0, or -EOPNOTSUPP with noria_message(). `what` is the beginning of a sentence.
+ */
+int noria_loop_refuse_simulated(const struct loop *loop, const char *what);
+
+/*
  * The running task did something that cost no switch: count it, and yield when the turn's budget is spent: the others
  * get their turn although this one never has to wait.
  */

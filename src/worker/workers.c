@@ -250,6 +250,8 @@ int noria_workers_open_at(struct noria_workers **ret_workers, const char *name,
 	if (!noria_current())
 		return -ENXIO;
 	r = check(name, options);
+	if (r >= 0)
+		r = noria_loop_refuse_simulated(noria_loop, "an executor of processes");
 	if (r < 0)
 		return r;
 	workers = new_workers(name, options);
