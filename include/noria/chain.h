@@ -82,11 +82,12 @@ NORIA_PUBLIC void noria_chain_close(struct noria_chain *chain, int fd);
  * cancelled; the step that was under way was stopped, and those behind it have not begun. -EBADF: the descriptor of a
  * step was closed, maybe of one that had not begun. -E2BIG: the chain has more steps than the submission queue has
  * entries, and would be split; -EINVAL: more steps than room, a descriptor that another chain opens, or another task
- * runs it; -EOPNOTSUPP: a step that the kernel cannot do on a direct descriptor; in these three cases nothing has been
- * done, and noria_message() says what to do. -EAGAIN from a descriptor with O_NONBLOCK is an error like others.
+ * runs it; -EFAULT: memory of a block that was put back, or behind the last one (block.h); -EOPNOTSUPP: a step that the
+ * kernel cannot do on a direct descriptor; in these four cases nothing has been done, and noria_message() says what to
+ * do. -EAGAIN from a descriptor with O_NONBLOCK, for which not every kernel waits, is an error like others.
  *
  * The time limit of a scope around it is kept by the loop. Where the kernel has no direct descriptors, a chain that
- * opens files is run step by step, to the same effect, but that a step waits for a descriptor with O_NONBLOCK.
+ * opens files is run step by step, to the same effect.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_chain_run(struct noria_chain *chain);
 

@@ -56,11 +56,13 @@ NORIA_PUBLIC NORIA_CHECKED ssize_t noria_recvfrom(int fd, void *buffer, size_t s
 /*
  * Sends that do not copy: as noria_send() and noria_sendmsg(), but the network card reads the caller's bytes, and the
  * call returns only when nobody reads them any more: when the peer has acknowledged them, by TCP. A cancel that comes
- * after the bytes were taken does not shorten that, and neither does shutting the socket down. A close does not wait
- * for it; while the peer reads nothing, the call returns when the kernel gives the connection up, at once if SO_LINGER
- * made the close a reset. It pays from some 10 KiB a call on a
- * real network; on loopback the kernel copies after all (noria_zc_copied()), and nothing is won. To go on while
- * the bytes are read, let a child task send: its end says that the buffer is free.
+ * after the bytes were taken does not call them back, and neither does shutting the socket down. A close does not wait
+ * for it. So that a peer which reads nothing does not hold the call for ever, a cancel and a close set TCP_USER_TIMEOUT
+ * of the socket to 20 seconds, unless it has a value: a peer that takes nothing for so long is given up, and the
+ * connection broken. If SO_LINGER made the close a reset, the call returns at once. Direct descriptors have no such
+ * limit. It pays from some 10 KiB a call on a real network; on loopback the kernel copies after all
+ * (noria_zc_copied()), and nothing is won. To go on while the bytes are read, let a child task send: its end says that
+ * the buffer is free.
  * MSG_WAITALL sends the whole on a stream; MSG_DONTWAIT waits for no room, but for the bytes all the same. Where the
  * kernel or the socket (Unix sockets) cannot, or memory may not be pinned for it (RLIMIT_MEMLOCK), they copy.
  * Returns: how many bytes; the errors of send(2). Checkpoints. Since 0.2.

@@ -6,8 +6,8 @@
  */
 #include "noria/file.h"
 
-#include "file/position.h"
 #include "op/op.h"
+#include "op/position.h"
 
 #include <errno.h>
 

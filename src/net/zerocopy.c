@@ -7,6 +7,7 @@
 #include "noria/net.h"
 
 #include "op/op.h"
+#include "scope/failure.h"
 #include "task/loop.h"
 
 #include <errno.h>
@@ -30,7 +31,9 @@ static int64_t send_zc(struct task *task, struct op *op, int flags)
 	op->second_fd = -1;
 	op->copied = false;
 	op->submission.sqe.ioprio |= IORING_SEND_ZC_REPORT_USAGE;
-	r = noria_op_run(op, "send_zc", op_flags(flags));
+	r = noria_op_run_quietly(op, "send_zc", op_flags(flags));
+	if (r < 0 && !copies_instead(r))
+		noria_error_arose(task, (int)r);
 	task->copied = op->copied;
 	return r;
 }

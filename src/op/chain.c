@@ -13,8 +13,10 @@
 
 #include "base/message.h"
 #include "noria/op.h"
+#include "op/block.h"
 #include "op/direct.h"
 #include "op/op.h"
+#include "op/position.h"
 #include "ring/compat.h"
 #include "scope/failure.h"
 #include "scope/scope.h"
@@ -31,6 +33,7 @@ struct step {
 	struct submission submission;
 	struct chain *chain;
 	const char *name;
+	struct block_use blocks; /* during the run */
 	int64_t result;
 	unsigned whole; /* a smaller result falls short */
 	int fd;         /* as the caller named it */
@@ -44,6 +47,7 @@ struct chain {
 	size_t left;           /* of the run: steps that have not ended */
 	unsigned opened;       /* descriptors given out */
 	int files[OPENED_MAX]; /* during the run: what they are; -1: not open */
+	uint32_t closes;       /* before the run: of all that the caller named, together */
 	int error;             /* of building it */
 	bool running;
 };
@@ -353,7 +357,7 @@ static void run_one_by_one(struct task *task, struct chain *chain)
 			op.submission.sqe.open_flags |= O_CLOEXEC;
 			op.submission.sqe.file_index = 0;
 		}
-		step->result = noria_op_run(&op, step->name, closes(step) ? OP_ALWAYS : 0);
+		step->result = noria_op_run(&op, step->name, closes(step) ? OP_ALWAYS : OP_DONTWAIT);
 		if (opens(step) && step->result >= 0) {
 			chain->files[opened] = (int)step->result;
 			step->result = 0;
@@ -363,6 +367,72 @@ static void run_one_by_one(struct task *task, struct chain *chain)
 			break;
 	}
 	close_rest(task, chain);
+}
+
+/* During the run the blocks that steps are on cannot be put back, and are registered memory where that is possible. */
+static void let_blocks_go(struct chain *chain, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct step *step = &chain->steps[i];
+		struct io_uring_sqe *sqe = &step->submission.sqe;
+
+		noria_block_used(&step->blocks);
+		if (sqe->opcode != IORING_OP_READ_FIXED && sqe->opcode != IORING_OP_WRITE_FIXED)
+			continue;
+		sqe->opcode = sqe->opcode == IORING_OP_READ_FIXED ? IORING_OP_READ : IORING_OP_WRITE;
+		sqe->buf_index = 0;
+	}
+}
+
+/* 0, or what a step's memory makes the run answer. */
+static int take_blocks(struct loop *loop, struct chain *chain)
+{
+	for (size_t i = 0; i < chain->count; i++) {
+		int r = noria_block_use(loop, &chain->steps[i].submission.sqe, &chain->steps[i].blocks);
+
+		if (r < 0) {
+			let_blocks_go(chain, i);
+			return r;
+		}
+	}
+	return 0;
+}
+
+static uint32_t closes_of(const struct chain *chain)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < chain->count; i++)
+		if (chain->steps[i].fd < OPENED_FIRST)
+			sum += file_closes(chain->steps[i].fd);
+	return sum;
+}
+
+/* The one that fell short, if it is a write at the position of a file that lives on. */
+static void came_short(const struct chain *chain, const struct step *step)
+{
+	const struct io_uring_sqe *sqe = &step->submission.sqe;
+
+	if (sqe->opcode == IORING_OP_WRITE && sqe->off == OFFSET_CURRENT && step->result > 0 &&
+	    step->fd < OPENED_FIRST && closes_of(chain) == chain->closes)
+		noria_file_came_short(step->fd, file_closes(step->fd), (size_t)step->result);
+}
+
+static void run(struct task *task, struct chain *chain)
+{
+	chain->running = true;
+	chain->closes = closes_of(chain);
+	if (take_places(task->loop, chain))
+		run_linked(task, chain);
+	else
+		run_one_by_one(task, chain);
+	if (unlikely(task->loop->blocks))
+		let_blocks_go(chain, chain->count);
+	while (chain->done < chain->count && !fell_short(&chain->steps[chain->done]))
+		chain->done++;
+	if (chain->done < chain->count)
+		came_short(chain, &chain->steps[chain->done]);
+	chain->running = false;
 }
 
 /* A step behind the one that was under way has lost its descriptor, which ended both. */
@@ -379,8 +449,6 @@ static int verdict(struct task *task, struct chain *chain)
 {
 	int64_t r;
 
-	while (chain->done < chain->count && !fell_short(&chain->steps[chain->done]))
-		chain->done++;
 	if (chain->done == chain->count)
 		return (int)chain->done;
 	r = chain->steps[chain->done].result;
@@ -434,18 +502,15 @@ int noria_chain_run(struct noria_chain *storage)
 	r = scope_door(task);
 	if (r == 0)
 		r = refuse(task, chain);
+	if (r == 0 && unlikely(task->loop->blocks))
+		r = take_blocks(task->loop, chain);
 	if (r < 0) {
 		noria_error_arose(task, r);
 		return task_answer(task, r);
 	}
 	if (chain->count == 0)
 		return task_answer(task, 0);
-	chain->running = true;
-	if (take_places(task->loop, chain))
-		run_linked(task, chain);
-	else
-		run_one_by_one(task, chain);
-	chain->running = false;
+	run(task, chain);
 	return verdict(task, chain);
 }
 

@@ -281,6 +281,18 @@ int noria_op_made(int result)
 	return r;
 }
 
+static inline int64_t run_anywhere(struct task *task, struct op *op, const char *name, unsigned flags)
+{
+	return unlikely(task->loop->blocks) ? run_on_block(task, op, name, flags) : run_in(task, op, name, flags);
+}
+
+int64_t noria_op_run_quietly(struct op *op, const char *name, unsigned flags)
+{
+	struct task *task = noria_current();
+
+	return likely(task) ? run_anywhere(task, op, name, flags) : -ENXIO;
+}
+
 int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
 {
 	struct task *task = noria_current();
@@ -288,7 +300,7 @@ int64_t noria_op_run(struct op *op, const char *name, unsigned flags)
 
 	if (unlikely(!task))
 		return -ENXIO;
-	r = unlikely(task->loop->blocks) ? run_on_block(task, op, name, flags) : run_in(task, op, name, flags);
+	r = run_anywhere(task, op, name, flags);
 	if (unlikely(r < 0))
 		noria_error_arose(task, (int)r);
 	return r;

@@ -40,6 +40,8 @@ struct op {
  * scope was cancelled, -ENXIO outside a runtime.
  */
 int64_t noria_op_run(struct op *op, const char *name, unsigned flags);
+/* The same, for what has another way: its error is not noted as one that arose. */
+int64_t noria_op_run_quietly(struct op *op, const char *name, unsigned flags);
 
 /*
  * For a call that never blocks and is made by its system call, not by an entry: the checkpoint before it, 0 or a

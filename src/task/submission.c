@@ -14,7 +14,10 @@
 #include "task/timer.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 /*
@@ -22,6 +25,9 @@
  * others. (32 random reads with O_DIRECT under way: 84,000/s instead of 73,000/s, at the same CPU time for each.)
  */
 enum { DEVICE_BATCH = 4 };
+
+/* How long a peer may take nothing of what a zero-copy send has left with the kernel, once nobody wants to wait. */
+enum { LINGER_MAX_MS = 20 * 1000 };
 
 /* A word is address and generation: user addresses have 47 bits (48 on aarch64) of which the low 4 are clear. */
 enum { TOKEN_GENERATION_BITS = 17, TOKEN_SHIFT = TOKEN_GENERATION_BITS + 3 };
@@ -296,6 +302,21 @@ static bool begins_to_linger(const struct submission *submission)
 	return submission->sqe.opcode == IORING_OP_SEND_ZC || submission->sqe.opcode == IORING_OP_SENDMSG_ZC;
 }
 
+/*
+ * Its task is cancelled, or its socket closed, and the kernel still reads the bytes: while the peer takes none, for
+ * ever. There is no cancel for that, but TCP gives up a connection after a time that can be set.
+ */
+static void limit_linger(const struct submission *submission)
+{
+	int fd = submission->sqe.fd, ms = 0;
+	socklen_t length = sizeof ms;
+
+	if (fd_is_direct(fd) || getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &length) < 0 || ms != 0)
+		return;
+	ms = LINGER_MAX_MS;
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
+}
+
 static void complete(struct submission *submission, int32_t result, uint32_t flags, bool last)
 {
 	if (last) {
@@ -306,6 +327,8 @@ static void complete(struct submission *submission, int32_t result, uint32_t fla
 	} else if (begins_to_linger(submission)) {
 		submission->lingers = true;
 		list_remove(&submission->cancel); /* too late */
+		if (submission->cancel_asked)
+			limit_linger(submission);
 	}
 	if (unlikely(submission->closing[0]) && (last || submission->lingers)) {
 		tell_closing(submission->closing);
@@ -316,9 +339,13 @@ static void complete(struct submission *submission, int32_t result, uint32_t fla
 
 static void cancel_one(struct loop *loop, struct submission *submission)
 {
-	if (submission->state == SUBMISSION_IDLE || submission->cancel_asked || submission->lingers)
+	if (submission->state == SUBMISSION_IDLE || submission->cancel_asked)
 		return;
 	submission->cancel_asked = true;
+	if (submission->lingers) {
+		limit_linger(submission);
+		return;
+	}
 	if (submission->state == SUBMISSION_BACKLOG)
 		complete(submission, -ECANCELED, 0, true);
 	else
@@ -339,8 +366,9 @@ void noria_submission_cancel(struct loop *loop, struct submission *submission)
 
 static void end_one(struct loop *loop, struct submission *submission, int fd, struct closing *closing)
 {
-	if (uses_fd(submission, fd) && submission->state != SUBMISSION_IDLE && !submission->lingers &&
-	    join_closing(submission->closing, closing))
+	if (!uses_fd(submission, fd) || submission->state == SUBMISSION_IDLE)
+		return;
+	if (submission->lingers || join_closing(submission->closing, closing))
 		noria_submission_cancel(loop, submission);
 }
 

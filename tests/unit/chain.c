@@ -8,6 +8,8 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -489,5 +491,118 @@ UNIT(chain, an_empty_one_is_done)
 
 	noria_chain_begin(&chain, steps);
 	EXPECT_EQ(noria_chain_run(&chain), 0);
+	return 0;
+}
+
+/* Both ways of running a chain: linked, and step by step as where there is no place for what it opens. */
+static void by_both_ways(void (*body)(struct noria_chain *chain, struct noria_chain_step *steps))
+{
+	for (int way = 0; way < 2; way++) {
+		struct noria_chain_step steps[4];
+		struct noria_chain chain;
+		uint64_t chained;
+
+		noria_chain_begin(&chain, steps);
+		(void)noria_chain_openat(&chain, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+		EXPECT_EQ(noria_chain_run(&chain), 1); /* the table is made */
+		noria_chain_begin(&chain, steps);
+		(void)noria_chain_openat(&chain, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+		chained = noria_loop->direct ? noria_loop->direct->chained : 0;
+		if (way == 1 && noria_loop->direct)
+			noria_loop->direct->chained = UINT64_MAX;
+		body(&chain, steps);
+		if (noria_loop->direct)
+			noria_loop->direct->chained = chained;
+	}
+}
+
+static int answers[2][2], answered;
+
+/* Whether the kernel waits all the same is its affair (Linux 6.18 does), but it does so either way. */
+static void would_wait(struct noria_chain *chain, struct noria_chain_step *steps)
+{
+	int pair[2], inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	char bytes[256];
+
+	unit_pair(pair);
+	MUST(inotify >= 0 && fcntl(pair[0], F_SETFL, O_NONBLOCK) == 0);
+	noria_chain_read(chain, inotify, bytes, sizeof bytes);
+	answers[0][answered] = noria_within(noria_msec(20), noria_chain_run(chain));
+	noria_chain_begin_at(chain, steps, 4, NORIA_SITE("chain"));
+	(void)noria_chain_openat(chain, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+	noria_chain_recv(chain, pair[0], bytes, 1, 0);
+	answers[1][answered++] = noria_within(noria_msec(20), noria_chain_run(chain));
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]) | noria_close(inotify), 0);
+}
+
+UNIT(chain, a_step_that_would_have_to_wait_says_the_same_either_way)
+{
+	answered = 0;
+	by_both_ways(would_wait);
+	EXPECT_EQ(answers[0][1], answers[0][0]);
+	EXPECT_EQ(answers[1][1], answers[1][0]);
+	return 0;
+}
+
+/* A file of a page, which may not grow, takes two thirds of what it is given; what follows does not go over that. */
+static void write_too_much(struct noria_chain *chain, __attribute__((unused)) struct noria_chain_step *steps)
+{
+	static char bytes[3 * 4096];
+	int fd = memfd_create("narrow", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	MUST(fd >= 0 && ftruncate(fd, 2 * 4096) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_GROW) == 0);
+	noria_chain_write(chain, fd, bytes, sizeof bytes);
+	noria_chain_fsync(chain, fd);
+	EXPECT_EQ(noria_chain_run(chain), 1);
+	EXPECT_EQ(noria_chain_result(chain, 1), 2 * 4096);
+	EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 2 * 4096);
+	EXPECT_EQ(noria_chain_run(chain), -EPERM);
+	EXPECT_EQ(lseek(fd, 0, SEEK_CUR), 2 * 4096);
+	EXPECT_EQ(noria_close(fd), 0);
+}
+
+UNIT(chain, a_write_that_comes_short_moves_the_position_either_way)
+{
+	by_both_ways(write_too_much);
+	return 0;
+}
+
+static void *block;
+
+static int put_block_back(void *arg)
+{
+	EXPECT_EQ(noria_block_put(block), -EBUSY);
+	return noria_send(*(int *)arg, "x", 1, 0) == 1 ? 0 : -EIO;
+}
+
+static void use_block(struct noria_chain *chain, __attribute__((unused)) struct noria_chain_step *steps)
+{
+	struct noria_group group;
+	int pair[2];
+
+	unit_pair(pair);
+	noria_chain_read(chain, pair[0], block, 1);
+	for (int i = 0; i < 2; i++) { /* also when it is run again */
+		MUST(noria_group_open(&group) == 0);
+		MUST(noria_spawn(&group, put_block_back, &pair[1]) == 0);
+		EXPECT_EQ(noria_chain_run(chain), 2);
+		EXPECT_EQ(noria_group_close(&group, 0), 0);
+	}
+	EXPECT_EQ(noria_block_put(block), 0);
+	EXPECT_EQ(noria_chain_run(chain), -EFAULT);
+	EXPECT_EQ(noria_chain_done(chain), 0);
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	MUST(noria_block_get(noria_loop->blocks, &block) == 0);
+}
+
+UNIT(chain, a_block_is_not_put_back_under_a_step_either_way)
+{
+	struct noria_blocks *blocks;
+
+	MUST(noria_blocks_open(1, 4096, 512, &blocks) == 0);
+	MUST(noria_block_get(blocks, &block) == 0);
+	by_both_ways(use_block);
+	EXPECT_EQ(noria_block_put(block), 0);
+	noria_blocks_close(blocks);
 	return 0;
 }

@@ -335,6 +335,51 @@ UNIT(net_family, r10_a_close_does_not_wait_for_the_reader_of_a_zero_copy_send)
 	return 0;
 }
 
+static int given_up_after(int fd)
+{
+	socklen_t length = sizeof(int);
+	int ms = 0;
+
+	MUST(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &length) == 0);
+	return ms;
+}
+
+/*
+ * R10, R12: the peer never reads. A cancel and a close, each before the result and after it, set a limit, and by that
+ * the kernel lets go of the bytes; the test does not wait for the whole of it.
+ */
+UNIT(net_family, r12_a_zero_copy_send_does_not_wait_for_ever)
+{
+	for (int how = 0; how < 4; how++) {
+		bool close_it = how & 1, early = how & 2;
+		struct noria_group group;
+		int pair[2], same;
+
+		unit_tcp_pair(pair);
+		MUST((same = dup(pair[0])) >= 0);
+		has_sent = false;
+		MUST(noria_group_open(&group) == 0);
+		MUST(noria_spawn(&group, send_and_overwrite, &pair[0]) == 0);
+		if (early)
+			MUST(noria_yield() == 0);
+		else
+			EXPECT_EQ(noria_poll(pair[1], POLLIN), POLLIN);
+		EXPECT(early || given_up_after(same) == 0);
+		if (close_it)
+			EXPECT_EQ(noria_close(pair[0]), 0);
+		else
+			noria_scope_cancel(&sending);
+		if (!early)
+			EXPECT_EQ(given_up_after(same), 20000);
+		MUST(setsockopt(same, IPPROTO_TCP, TCP_USER_TIMEOUT, &(int){100}, sizeof(int)) == 0);
+		EXPECT_EQ(noria_group_close(&group, 0), 0);
+		EXPECT(has_sent);
+		EXPECT_EQ(close_it ? 0 : noria_close(pair[0]), 0);
+		EXPECT_EQ(noria_close(same) | noria_close(pair[1]), 0);
+	}
+	return 0;
+}
+
 /* Unix sockets cannot: the bytes are copied, and it can be asked. */
 UNIT(net_family, a_zero_copy_send_copies_where_it_must)
 {

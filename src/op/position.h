@@ -4,8 +4,8 @@
  * when that fails (no space, RLIMIT_FSIZE) it answers with what went before, and leaves the position where it was (seen
  * on Linux 6.18). Who goes on would write over that, and on a full disk believe to have written everything.
  */
-#ifndef NORIA_FILE_POSITION_H
-#define NORIA_FILE_POSITION_H
+#ifndef NORIA_OP_POSITION_H
+#define NORIA_OP_POSITION_H
 
 #include "task/loop.h"
 

@@ -3,7 +3,7 @@
  * What this kernel does is found out when it matters for the first time, by a write that must come short: over the end
  * of a file in memory that may not grow.
  */
-#include "file/position.h"
+#include "op/position.h"
 
 #include "base/memory.h"
 #include "op/op.h"
