@@ -33,11 +33,11 @@ NORIA_BEGIN_DECLS
 struct noria_redis;
 
 /*
- * noria_redis_connect - connect by TCP; names are resolved on the executor. Each address is tried in its turn.
+ * noria_redis_connect - connect by TCP, as noria_connect_name() does, by whichever address of the host answers first.
  * noria_redis_connect_unix - connect to a Unix socket.
  * @ret_redis: set to the connection, which noria_redis_free() frees
- * Returns: 0; the error of the last address that was tried (-ECONNREFUSED, -ENOENT, ...); -ENOENT for a name that does
- * not exist and -EAGAIN for one that cannot be resolved now (noria_last_failure() has the resolver's words);
+ * Returns: 0; what noria_connect_name() and noria_connect() answer (-ECONNREFUSED, -ENOENT for a name or a path that does
+ * not exist, -EAGAIN for a name that cannot be resolved now, ...), with the words of the resolver in noria_message();
  * -ENAMETOOLONG for a path that is no address; -ENOMEM; -ECANCELED. Checkpoint. Since 0.2.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_redis_connect(const char *host, int port, struct noria_redis **ret_redis);
