@@ -36,8 +36,8 @@ struct noria_redis;
  * noria_redis_connect - connect by TCP, as noria_connect_name() does, by whichever address of the host answers first.
  * noria_redis_connect_unix - connect to a Unix socket.
  * @ret_redis: set to the connection, which noria_redis_free() frees
- * Returns: 0; what noria_connect_name() and noria_connect() answer (-ECONNREFUSED, -ENOENT for a name or a path that does
- * not exist, -EAGAIN for a name that cannot be resolved now, ...), with the words of the resolver in noria_message();
+ * Returns: 0; what noria_connect_name() and noria_connect() answer: -ECONNREFUSED, -ENOENT for a name or a path that
+ * does not exist, -EAGAIN for a name that cannot be resolved now (with the resolver's words in noria_message()), ...;
  * -ENAMETOOLONG for a path that is no address; -ENOMEM; -ECANCELED. Checkpoint. Since 0.2.
  */
 NORIA_PUBLIC NORIA_CHECKED int noria_redis_connect(const char *host, int port, struct noria_redis **ret_redis);

@@ -9,6 +9,7 @@
 #include "task/loop.h"
 
 #include <fcntl.h>
+#include <unistd.h>
 
 static const struct noria_datagram_options few = {.size = 2000, .control = 128, .buffers = 4};
 
@@ -279,6 +280,35 @@ static int a_nonblocking_socket(__attribute__((unused)) void *arg)
 	return 0;
 }
 
+static size_t mapped_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	size_t pages = 0;
+
+	MUST(file && fscanf(file, "%zu", &pages) == 1 && fclose(file) == 0);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A megabyte each: what 64 streams had is the system's again. */
+static int a_close_gives_the_memory_back(__attribute__((unused)) void *arg)
+{
+	static const struct noria_datagram_options large = {.size = 60000, .buffers = 16};
+	struct noria_datagram_stream stream;
+	size_t before = 0;
+	int pair[2];
+
+	udp_pair(pair);
+	for (int i = 0; i <= 64; i++) {
+		MUST(noria_datagram_stream_open(&stream, pair[0], &large) == 0);
+		noria_datagram_stream_close(&stream);
+		if (i == 0)
+			before = mapped_bytes();
+	}
+	EXPECT(mapped_bytes() < before + (8U << 20));
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
 static const struct noria_config small = {.ring_entries = 2, .ring_entries_max = 2};
 
 static void run_hiding(noria_task_fn *body, const char *hidden)
@@ -315,3 +345,4 @@ DATAGRAM(closed_under_somebody)
 DATAGRAM(misuse_is_refused)
 DATAGRAM(many_streams)
 DATAGRAM(a_nonblocking_socket)
+DATAGRAM(a_close_gives_the_memory_back)
