@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The engine. A request runs until it would have to wait; then it stands with its file, which wakes it, or with an
+ * event. Whatever happens to it, it ends in sim_request_end(), once.
+ */
+#include "simulation/request.h"
+
+#include "base/assert.h"
+#include "base/container.h"
+#include "simulation/host.h"
+#include "simulation/ring.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+
+enum { SLOW_TIMES = 100, NOTIFY_NS = 20 * 1000, ALWAYS_MATTERS = POLLERR | POLLHUP };
+
+static const unsigned char next_states[] = {
+#define X(state, next) [SIM_REQUEST_##state] = (next),
+	SIM_REQUEST_STATES(X)
+#undef X
+};
+
+static void move(struct sim_request *request, enum sim_request_state state)
+{
+	invariant(next_states[request->state] >> state & 1);
+	request->state = state;
+}
+
+static bool is_link_timeout(const struct sim_request *request)
+{
+	return request->sqe.opcode == IORING_OP_LINK_TIMEOUT;
+}
+
+/* ---- the end ---- */
+
+static size_t wanted(const struct sim_request *request)
+{
+	const struct iovec *vector = (const void *)(uintptr_t)request->sqe.addr;
+	size_t size = 0;
+
+	if (request->sqe.opcode != IORING_OP_READV && request->sqe.opcode != IORING_OP_WRITEV)
+		return request->sqe.len;
+	for (unsigned i = 0; i < request->sqe.len; i++)
+		size += vector[i].iov_len;
+	return size;
+}
+
+/* Does what is linked to it go on? A read or write must have moved all that it was asked for. */
+static bool links_on(const struct sim_request *request, int64_t result)
+{
+	const struct sim_operation *operation = request->operation;
+
+	if (request->sqe.flags & IOSQE_IO_HARDLINK)
+		return true;
+	if (result < 0)
+		return false;
+	if (operation->transfers)
+		return (size_t)result == wanted(request);
+	return !(request->sqe.opcode == IORING_OP_SEND || request->sqe.opcode == IORING_OP_RECV) ||
+	       !(request->sqe.msg_flags & MSG_WAITALL) || (size_t)result == wanted(request);
+}
+
+/* The rest of a chain will not begin. */
+static void cancel_links(struct sim_request *request)
+{
+	while (request) {
+		struct sim_request *next = request->link;
+
+		request->link = NULL;
+		sim_request_end(request, -ECANCELED);
+		request = next;
+	}
+}
+
+/* The time limit of one that is over. */
+static void drop_limit(struct sim_request *request)
+{
+	struct sim_request *limit = request->limit;
+
+	request->limit = NULL;
+	if (!limit)
+		return;
+	limit->limited = NULL;
+	sim_request_end(limit, -ECANCELED);
+}
+
+static bool is_silent(const struct sim_request *request, int64_t result)
+{
+	if (!(request->sqe.flags & IOSQE_CQE_SKIP_SUCCESS))
+		return false;
+	return result >= 0 || is_link_timeout(request);
+}
+
+static void leave(struct sim_request *request)
+{
+	struct sim_world *world = request->ring->world;
+
+	sim_event_never(world, &request->event);
+	list_remove(&request->waiting);
+	list_remove(&request->futex);
+	request->woken = false;
+}
+
+static void let_go(struct sim_file **file)
+{
+	if (*file)
+		sim_file_unref(*file);
+	*file = NULL;
+}
+
+void sim_request_end(struct sim_request *request, int64_t result)
+{
+	struct sim_request *link = request->link;
+
+	leave(request);
+	move(request, SIM_REQUEST_DONE);
+	request->link = NULL;
+	if (!is_silent(request, result))
+		sim_post(request, (int32_t)result, request->cqe_flags);
+	if (request->limited)
+		request->limited->limit = NULL;
+	drop_limit(request);
+	if (request->forget)
+		request->forget(request);
+	let_go(&request->file);
+	let_go(&request->second);
+	if (link && links_on(request, result))
+		sim_request_begin(link);
+	else
+		cancel_links(link);
+	sim_request_free(request);
+}
+
+/* ---- waiting ---- */
+
+static unsigned events_of(const struct sim_request *request)
+{
+	if (request->sqe.opcode == IORING_OP_POLL_ADD)
+		return request->sqe.poll32_events | ALWAYS_MATTERS;
+	return request->operation->events | ALWAYS_MATTERS;
+}
+
+static void wait_for_file(struct sim_request *request)
+{
+	move(request, SIM_REQUEST_WAITING);
+	list_push_back(&request->file->waiting, &request->waiting);
+}
+
+void sim_request_wake(struct sim_request *request)
+{
+	if (request->woken)
+		return;
+	list_remove(&request->waiting);
+	list_push_back(&request->ring->woken, &request->waiting);
+	request->woken = true;
+}
+
+void sim_file_wake(struct sim_file *file, unsigned events)
+{
+	struct list *node, *next;
+
+	for (node = file->waiting.next; node != &file->waiting; node = next) {
+		struct sim_request *request = list_entry(node, struct sim_request, waiting);
+
+		next = node->next;
+		if (events_of(request) & (events | (events & ALWAYS_MATTERS)))
+			sim_request_wake(request);
+	}
+}
+
+/* One of those in a list, by the draw. */
+static struct sim_request *draw_woken(struct sim_ring *ring)
+{
+	struct list *node = ring->woken.next;
+	uint64_t count = 0;
+
+	if (node->next != &ring->woken) {
+		for (struct list *each = node; each != &ring->woken; each = each->next)
+			count++;
+		for (count = sim_draw(ring->world, SIM_CHOICE_ORDER, count); count > 0; count--)
+			node = node->next;
+	}
+	list_remove(node);
+	return list_entry(node, struct sim_request, waiting);
+}
+
+static void run(struct sim_request *request);
+
+void sim_requests_resume(struct sim_ring *ring)
+{
+	while (!list_empty(&ring->woken)) {
+		struct sim_request *request = draw_woken(ring);
+
+		request->woken = false;
+		move(request, SIM_REQUEST_RUNNING);
+		run(request);
+	}
+}
+
+/* Its event has come: a worker has done it, or a time has. */
+static void happen(struct sim_world *world, struct sim_event *event)
+{
+	struct sim_request *request = container_of(event, struct sim_request, event);
+
+	(void)world;
+	if (request->state == SIM_REQUEST_WORKING)
+		request->worked = true;
+	move(request, SIM_REQUEST_RUNNING);
+	run(request);
+}
+
+/* ---- workers ---- */
+
+static bool is_for_worker(const struct sim_request *request)
+{
+	const struct sim_operation *operation = request->operation;
+
+	return operation->works || (operation->transfers && request->file && request->file->class->seekable);
+}
+
+static void give_to_worker(struct sim_request *request)
+{
+	struct sim_world *world = request->ring->world;
+	int64_t latency_ns = sim_draw_latency(world, request->operation->typical_ns);
+
+	if (sim_strikes(&world->plan, SIM_FAULT_SLOW))
+		latency_ns *= SLOW_TIMES;
+	move(request, SIM_REQUEST_WORKING);
+	sim_event_at(world, &request->event, world->now + latency_ns);
+}
+
+/* A worker's call may be interrupted, and some file systems are not ready to wait. */
+static int64_t fail_in_worker(struct sim_request *request)
+{
+	struct sim_plan *plan = &request->ring->world->plan;
+
+	if (request->interrupted || sim_strikes(plan, SIM_FAULT_INTERRUPT))
+		return -EINTR;
+	if (request->operation->transfers && sim_strikes(plan, SIM_FAULT_AGAIN))
+		return -EAGAIN;
+	return 0;
+}
+
+/* ---- running ---- */
+
+/* -EAGAIN is its result, not a reason to wait. */
+static bool is_impatient(const struct sim_request *request)
+{
+	if (request->sqe.opcode == IORING_OP_POLL_ADD)
+		return false;
+	switch (request->sqe.opcode) {
+	case IORING_OP_SEND:
+	case IORING_OP_SENDMSG:
+	case IORING_OP_SEND_ZC:
+	case IORING_OP_SENDMSG_ZC:
+	case IORING_OP_RECV:
+	case IORING_OP_RECVMSG:
+		if (request->sqe.msg_flags & MSG_DONTWAIT)
+			return true;
+		break;
+	default:
+		break;
+	}
+	return request->file->flags & 04000 /* O_NONBLOCK */;
+}
+
+/* The bytes of a zero-copy send are the caller's again, a while after its result. */
+static void notify_later(struct sim_request *request, int64_t result)
+{
+	struct sim_world *world = request->ring->world;
+
+	sim_post(request, (int32_t)result, IORING_CQE_F_MORE);
+	request->cqe_flags = IORING_CQE_F_NOTIF;
+	request->notifies = true;
+	move(request, SIM_REQUEST_WAITING);
+	sim_event_at(world, &request->event, world->now + sim_draw_latency(world, NOTIFY_NS));
+}
+
+static bool is_poll(const struct sim_request *request)
+{
+	return request->sqe.opcode == IORING_OP_POLL_ADD;
+}
+
+/* One completion of several. Does it go on? */
+static bool goes_on(struct sim_request *request, int64_t result)
+{
+	uint32_t flags = request->cqe_flags;
+
+	if (result < 0 ||
+	    (result == 0 && request->operation->events == POLLIN && request->sqe.opcode != IORING_OP_ACCEPT))
+		return false;
+	if (sim_strikes(&request->ring->world->plan, SIM_FAULT_END))
+		return false;
+	if (!sim_has_room(request->ring))
+		return false; /* a completion queue that overflows ends it */
+	sim_post(request, (int32_t)result, flags | IORING_CQE_F_MORE);
+	request->cqe_flags = 0;
+	return true;
+}
+
+static int64_t call(struct sim_request *request)
+{
+	int64_t r;
+
+	if (request->file && sim_file_is_dead(request->file) && request->sqe.opcode != IORING_OP_CLOSE)
+		return -EHOSTDOWN;
+	if (request->worked) {
+		r = fail_in_worker(request);
+		if (r < 0)
+			return r;
+	}
+	return request->operation->run(request);
+}
+
+static void run(struct sim_request *request)
+{
+	for (;;) {
+		int64_t result;
+
+		if (request->notifies) {
+			sim_request_end(request, 0);
+			return;
+		}
+		if (is_for_worker(request) && !request->worked) {
+			give_to_worker(request);
+			return;
+		}
+		result = call(request);
+		if (result == SIM_WAIT) {
+			move(request, SIM_REQUEST_WAITING);
+			return;
+		}
+		if (result == -EAGAIN && request->operation->has_file && !request->worked && !is_impatient(request)) {
+			wait_for_file(request);
+			return;
+		}
+		if (request->operation->zero_copy) {
+			notify_later(request, result);
+			return;
+		}
+		if (!request->multishot) {
+			sim_request_end(request, result);
+			return;
+		}
+		if (!goes_on(request, result)) {
+			sim_request_end(request, result);
+			return;
+		}
+		if (is_poll(request)) { /* told of once for each edge */
+			wait_for_file(request);
+			return;
+		}
+	}
+}
+
+/* ---- the beginning ---- */
+
+static bool asks_for_multishot(const struct io_uring_sqe *sqe)
+{
+	switch (sqe->opcode) {
+	case IORING_OP_RECV:
+	case IORING_OP_RECVMSG:
+		return sqe->ioprio & IORING_RECV_MULTISHOT;
+	case IORING_OP_ACCEPT:
+		return sqe->ioprio & IORING_ACCEPT_MULTISHOT;
+	case IORING_OP_POLL_ADD:
+		return sqe->len & IORING_POLL_ADD_MULTI;
+	default:
+		return false;
+	}
+}
+
+/* A descriptor is looked up when its operation begins, not when it is submitted. */
+static struct sim_file *find_file(struct sim_ring *ring, int fd, bool fixed)
+{
+	struct sim_file *file;
+
+	if (fixed)
+		file = (unsigned)fd < ring->direct_places ? ring->direct[fd] : NULL;
+	else
+		file = sim_fd_file(ring->world, fd);
+	return file ? sim_file_ref(file) : NULL;
+}
+
+static bool has_second_file(const struct sim_request *request)
+{
+	return request->sqe.opcode == IORING_OP_SPLICE || request->sqe.opcode == IORING_OP_TEE;
+}
+
+static bool closes_direct(const struct sim_request *request)
+{
+	return request->sqe.opcode == IORING_OP_CLOSE && request->sqe.file_index > 0;
+}
+
+static int find_files(struct sim_request *request)
+{
+	const struct io_uring_sqe *sqe = &request->sqe;
+
+	if (request->operation->has_file && !closes_direct(request)) {
+		request->file = find_file(request->ring, sqe->fd, sqe->flags & IOSQE_FIXED_FILE);
+		if (!request->file)
+			return -EBADF;
+	}
+	if (has_second_file(request)) {
+		request->second = find_file(request->ring, sqe->splice_fd_in, sqe->splice_flags & SPLICE_F_FD_IN_FIXED);
+		if (!request->second)
+			return -EBADF;
+	}
+	return 0;
+}
+
+static int prepare(struct sim_request *request)
+{
+	struct sim_world *world = request->ring->world;
+
+	request->operation = &sim_operations[request->sqe.opcode];
+	request->host = sim_host_numbered(world, request->sqe.personality);
+	request->boot = request->host->boots;
+	request->multishot = asks_for_multishot(&request->sqe);
+	if (!request->operation->run)
+		return -EINVAL;
+	if (!request->host->up && request->sqe.opcode != IORING_OP_CLOSE &&
+	    request->sqe.opcode != IORING_OP_ASYNC_CANCEL)
+		return -EHOSTDOWN;
+	return find_files(request);
+}
+
+static int64_t time_of(const struct io_uring_sqe *sqe, int64_t now, unsigned flags)
+{
+	const struct __kernel_timespec *time = (const void *)(uintptr_t)sqe->addr;
+	int64_t ns = time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
+
+	return flags & IORING_TIMEOUT_ABS ? ns : now + ns;
+}
+
+/* The limit of one that begins now. */
+static void limit_begins(struct sim_request *request)
+{
+	struct sim_request *limit = request->limit;
+	struct sim_world *world = request->ring->world;
+
+	if (!limit)
+		return;
+	move(limit, SIM_REQUEST_RUNNING);
+	move(limit, SIM_REQUEST_WAITING);
+	sim_event_at(world, &limit->event, time_of(&limit->sqe, world->now, limit->sqe.timeout_flags));
+}
+
+static void time_is_up(struct sim_world *world, struct sim_event *event)
+{
+	struct sim_request *limit = container_of(event, struct sim_request, event);
+	struct sim_request *limited = limit->limited;
+	int r;
+
+	(void)world;
+	limit->limited = NULL;
+	limited->limit = NULL;
+	r = sim_request_cancel(limited);
+	sim_request_end(limit, r < 0 ? r : -ETIME);
+}
+
+void sim_request_begin(struct sim_request *request)
+{
+	int r = prepare(request);
+
+	request->event.happen = happen;
+	if (request->limit)
+		request->limit->event.happen = time_is_up;
+	move(request, SIM_REQUEST_RUNNING);
+	limit_begins(request);
+	if (r < 0)
+		sim_request_end(request, r);
+	else
+		run(request);
+}
+
+int64_t sim_request_attempt(struct sim_request *request)
+{
+	int64_t r;
+
+	request->inline_call = true;
+	r = prepare(request);
+	if (r >= 0)
+		r = call(request);
+	let_go(&request->file);
+	let_go(&request->second);
+	return r;
+}
+
+/* ---- ending it from outside ---- */
+
+static int cancel_working(struct sim_request *request)
+{
+	struct sim_world *world = request->ring->world;
+
+	switch (sim_draw(world, SIM_CHOICE_CANCEL, 3)) {
+	case 0:
+		return -ENOENT; /* the block layer has it: it completes */
+	case 1:
+		request->interrupted = true;
+		return -EALREADY;
+	default:
+		return -EALREADY; /* the signal came to nothing */
+	}
+}
+
+int sim_request_cancel(struct sim_request *request)
+{
+	switch (request->state) {
+	case SIM_REQUEST_WAITING:
+		if (request->notifies)
+			return -ENOENT;
+		if (request->woken && sim_draw(request->ring->world, SIM_CHOICE_CANCEL, 2) == 0)
+			return -EALREADY;
+		sim_request_end(request, request->done > 0 ? request->done : -ECANCELED);
+		return 0;
+	case SIM_REQUEST_WORKING:
+		return cancel_working(request);
+	default:
+		return -ENOENT;
+	}
+}
+
+static bool concerns(const struct sim_request *request, const struct sim_host *host)
+{
+	return request->host == host || (request->file && request->file->host == host) ||
+	       (request->second && request->second->host == host);
+}
+
+/* It waits or works for this host, and its end is news to somebody. */
+static bool fails_with(const struct sim_request *request, const struct sim_host *host)
+{
+	return (request->state == SIM_REQUEST_WAITING || request->state == SIM_REQUEST_WORKING) &&
+	       !is_link_timeout(request) && concerns(request, host);
+}
+
+void sim_requests_of_host_fail(struct sim_host *host)
+{
+	struct sim_ring *ring = host->world->ring;
+	struct list *node = ring ? ring->all.next : NULL;
+
+	while (node && node != &ring->all) {
+		struct sim_request *request = list_entry(node, struct sim_request, all);
+
+		node = node->next;
+		if (fails_with(request, host)) {
+			sim_request_end(request, request->notifies ? 0 : -EHOSTDOWN);
+			node = ring->all.next; /* others may have gone with it */
+		}
+	}
+}

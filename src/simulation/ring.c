@@ -1,0 +1,609 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The ring's side: entries are taken, completions become visible, and in between the clock moves. Completions that are
+ * due together become visible in an order that is drawn, as far as the kernel does not promise one: those of one
+ * request, of one chain, and those that fill buffers bit by bit stay as they are.
+ */
+#include "simulation/ring.h"
+
+#include "base/assert.h"
+#include "base/container.h"
+#include "base/message.h"
+#include "ring/compat.h"
+#include "simulation/host.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { SLAB_REQUESTS = 64, ORDER_WINDOW = 8, FULL_ATTEMPT_ODDS = 4 };
+
+struct sim_slab {
+	struct sim_slab *next;
+	struct sim_request requests[SLAB_REQUESTS];
+};
+
+static struct sim_ring *sim_ring(struct ring *ring)
+{
+	return container_of(ring, struct sim_ring, ring);
+}
+
+/* ---- records ---- */
+
+static bool add_slab(struct sim_ring *ring)
+{
+	struct sim_slab *slab = malloc(sizeof *slab);
+
+	if (!slab)
+		return false;
+	slab->next = ring->slabs;
+	ring->slabs = slab;
+	for (int i = 0; i < SLAB_REQUESTS; i++)
+		list_push_back(&ring->idle, &slab->requests[i].node);
+	return true;
+}
+
+void sim_request_init(struct sim_request *request, struct sim_ring *ring)
+{
+	memset(request, 0, sizeof *request);
+	request->ring = ring;
+	list_init(&request->node);
+	list_init(&request->all);
+	list_init(&request->waiting);
+	list_init(&request->futex);
+}
+
+struct list *sim_requests_like(struct sim_ring *ring, uint64_t user_data)
+{
+	return &ring->requests[(user_data ^ user_data >> 11 ^ user_data >> 22) % SIM_BUCKETS];
+}
+
+struct sim_request *sim_request_new(struct sim_ring *ring)
+{
+	struct sim_request *request;
+
+	if (list_empty(&ring->idle) && !add_slab(ring))
+		return NULL;
+	request = list_entry(list_pop_front(&ring->idle), struct sim_request, node);
+	sim_request_init(request, ring);
+	request->number = request->order = ++ring->submitted;
+	ring->alive++;
+	return request;
+}
+
+void sim_request_free(struct sim_request *request)
+{
+	struct sim_ring *ring = request->ring;
+
+	list_remove(&request->node);
+	list_remove(&request->all);
+	list_push_front(&ring->idle, &request->node);
+	ring->alive--;
+}
+
+/* ---- completions ---- */
+
+static unsigned visible(const struct sim_ring *ring)
+{
+	return ring->cq_tail - ring->cq_head;
+}
+
+static unsigned posted(const struct sim_ring *ring)
+{
+	return ring->posted_end - ring->posted_first;
+}
+
+bool sim_has_room(struct sim_ring *ring)
+{
+	if (sim_strikes(&ring->world->plan, SIM_FAULT_OVERFLOW))
+		return false;
+	return visible(ring) + posted(ring) < ring->ring.cq_entries;
+}
+
+/* The kernel allocates for those that find no room, and drops them where it cannot; a simulation has to have it. */
+static void make_room(struct sim_ring *ring)
+{
+	struct sim_posted *larger;
+	unsigned count = posted(ring);
+
+	if (ring->posted_end < ring->posted_size)
+		return;
+	if (ring->posted_first >= ring->posted_size / 2 && count > 0) {
+		memmove(ring->posted, ring->posted + ring->posted_first, count * sizeof *ring->posted);
+	} else {
+		larger = realloc(ring->posted, ring->posted_size * 2 * sizeof *larger);
+		invariant(larger);
+		ring->posted = larger;
+		ring->posted_size *= 2;
+		return;
+	}
+	ring->posted_first = 0;
+	ring->posted_end = count;
+}
+
+void sim_post(struct sim_request *request, int32_t result, uint32_t flags)
+{
+	struct sim_ring *ring = request->ring;
+
+	sim_trace(ring->world, "%s #%llu %s: %d%s", request->host->name, (unsigned long long)request->number,
+		  request->operation->name, result, flags & IORING_CQE_F_MORE ? ", more" : "");
+	make_room(ring);
+	ring->posted[ring->posted_end++] = (struct sim_posted){
+		.cqe = {.user_data = request->sqe.user_data, .res = result, .flags = flags},
+		.order = request->order,
+		.incremental = request->incremental,
+	};
+}
+
+/* May this one overtake those before it? */
+static bool may_pass(const struct sim_ring *ring, unsigned i)
+{
+	const struct sim_posted *posted = &ring->posted[i];
+
+	for (unsigned j = ring->posted_first; j < i; j++)
+		if (ring->posted[j].order == posted->order || (ring->posted[j].incremental && posted->incremental))
+			return false;
+	return true;
+}
+
+/* Which one becomes visible next. */
+static unsigned draw_posted(struct sim_ring *ring)
+{
+	unsigned count = posted(ring), among = count < ORDER_WINDOW ? count : ORDER_WINDOW;
+	unsigned i = ring->posted_first;
+
+	if (among > 1)
+		i += (unsigned)sim_draw(ring->world, SIM_CHOICE_POST, among);
+	return may_pass(ring, i) ? i : ring->posted_first;
+}
+
+static void show(struct sim_ring *ring)
+{
+	while (posted(ring) > 0 && visible(ring) < ring->ring.cq_entries) {
+		unsigned i = draw_posted(ring);
+
+		ring->ring.cqes[ring->cq_tail & (ring->ring.cq_entries - 1)] = ring->posted[i].cqe;
+		__atomic_store_n(&ring->cq_tail, ring->cq_tail + 1, __ATOMIC_RELEASE);
+		memmove(&ring->posted[ring->posted_first + 1], &ring->posted[ring->posted_first],
+			(i - ring->posted_first) * sizeof *ring->posted);
+		ring->posted_first++;
+	}
+	if (posted(ring) == 0) {
+		ring->posted_first = ring->posted_end = 0;
+		ring->sq_flags &= ~IORING_SQ_CQ_OVERFLOW;
+	} else {
+		ring->sq_flags |= IORING_SQ_CQ_OVERFLOW;
+	}
+}
+
+/* ---- submission ---- */
+
+static void trace_entry(const struct sim_request *request)
+{
+	const struct io_uring_sqe *sqe = &request->sqe;
+	struct sim_world *world = request->ring->world;
+	const char *name = sim_operations[sqe->opcode].name;
+
+	sim_trace(world, "%s #%llu %s submitted: fd %d%s, %u%s", sim_host_numbered(world, sqe->personality)->name,
+		  (unsigned long long)request->number, name ? name : "unknown", sqe->fd,
+		  sqe->flags & IOSQE_FIXED_FILE ? " (direct)" : "", sqe->len,
+		  sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK) ? ", linked" : "");
+}
+
+/* The chain is complete: its first begins. */
+static void begin_chain(struct sim_ring *ring)
+{
+	struct sim_request *first = ring->chain;
+
+	ring->chain = ring->chain_last = NULL;
+	if (first)
+		sim_request_begin(first);
+}
+
+static void add_to_chain(struct sim_ring *ring, struct sim_request *request)
+{
+	if (!ring->chain) {
+		ring->chain = ring->chain_last = request;
+		return;
+	}
+	request->order = ring->chain->order;
+	request->state = SIM_REQUEST_LINKED;
+	request->operation = &sim_operations[request->sqe.opcode];
+	request->host = sim_host_numbered(ring->world, request->sqe.personality);
+	if (request->sqe.opcode == IORING_OP_LINK_TIMEOUT) {
+		request->limited = ring->chain_last;
+		ring->chain_last->limit = request;
+	} else {
+		ring->chain_last->link = request;
+		ring->chain_last = request;
+	}
+}
+
+static bool take(struct sim_ring *ring, const struct io_uring_sqe *sqe)
+{
+	struct sim_request *request = sim_request_new(ring);
+
+	if (!request)
+		return false;
+	request->sqe = *sqe;
+	list_push_back(sim_requests_like(ring, sqe->user_data), &request->node);
+	list_push_back(&ring->all, &request->all);
+	trace_entry(request);
+	add_to_chain(ring, request);
+	if (!(sqe->flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK)))
+		begin_chain(ring);
+	return true;
+}
+
+/* Returns 0, or why nothing was taken. */
+static int submit(struct sim_ring *ring)
+{
+	int r = 0;
+
+	if (ring->sq_head != ring->ring.sq_tail && sim_strikes(&ring->world->plan, SIM_FAULT_BUSY))
+		return -EAGAIN;
+	while (ring->sq_head != ring->ring.sq_tail && r == 0) {
+		if (take(ring, &ring->ring.sqes[ring->sq_head & (ring->ring.sq_entries - 1)]))
+			__atomic_store_n(&ring->sq_head, ring->sq_head + 1, __ATOMIC_RELEASE);
+		else
+			r = -ENOMEM;
+	}
+	begin_chain(ring);
+	return r;
+}
+
+/* ---- the turn ---- */
+
+static bool has_something(const struct sim_ring *ring)
+{
+	return posted(ring) > 0 || visible(ring) > 0 || ring->prodded;
+}
+
+/* Everything that is due by now. */
+static void catch_up(struct sim_ring *ring)
+{
+	do
+		sim_requests_resume(ring);
+	while (sim_world_step(ring->world, ring->world->now));
+}
+
+/* Until there is something to see. Returns 0, also when the time is up; -EDEADLK: there will never be anything. */
+static int wait_until(struct sim_ring *ring, int64_t deadline_ns)
+{
+	struct sim_world *world = ring->world;
+
+	catch_up(ring);
+	while (!has_something(ring)) {
+		if (sim_world_step(world, deadline_ns)) {
+			catch_up(ring);
+		} else if (deadline_ns == INT64_MAX) {
+			return -EDEADLK;
+		} else {
+			world->now = deadline_ns > world->now ? deadline_ns : world->now;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* A program that never waits would wait for ever. */
+static void creep(struct sim_ring *ring)
+{
+	struct sim_world *world = ring->world;
+
+	if (++ring->turns < SIM_SPIN_TURNS)
+		return;
+	while (sim_world_step(world, world->now + SIM_SPIN_NS))
+		;
+	world->now += SIM_SPIN_NS;
+}
+
+static int sim_enter(struct ring *base, unsigned wait, int64_t deadline_ns)
+{
+	struct sim_ring *ring = sim_ring(base);
+	int r = submit(ring);
+
+	if (r < 0)
+		return r;
+	if (wait > 0) {
+		ring->turns = 0;
+		r = wait_until(ring, deadline_ns);
+		ring->prodded = false;
+	} else {
+		creep(ring);
+		catch_up(ring);
+	}
+	show(ring);
+	return r;
+}
+
+static void sim_push(struct ring *base)
+{
+	(void)submit(sim_ring(base)); /* what is not taken stays */
+}
+
+/* ---- calls on the spot ---- */
+
+static int64_t sim_attempt(struct ring *base, const struct io_uring_sqe *sqe)
+{
+	struct sim_ring *ring = sim_ring(base);
+	struct sim_world *world = ring->world;
+	struct sim_request request;
+
+	if (sqe->opcode != IORING_OP_CLOSE && sim_draw(world, SIM_CHOICE_INLINE, FULL_ATTEMPT_ODDS) == 0)
+		return -EAGAIN;
+	sim_request_init(&request, ring);
+	request.sqe = *sqe;
+	if (world->whose)
+		request.sqe.personality = (uint16_t)world->whose();
+	switch (sqe->opcode) {
+	case IORING_OP_SEND:
+	case IORING_OP_SENDMSG:
+	case IORING_OP_RECV:
+		request.sqe.msg_flags |= MSG_DONTWAIT;
+		break;
+	case IORING_OP_SOCKET:
+	case IORING_OP_SHUTDOWN:
+	case IORING_OP_BIND:
+	case IORING_OP_LISTEN:
+	case IORING_OP_CLOSE:
+	case RING_OP_PIPE:
+	case IORING_OP_POLL_ADD:
+		break;
+	default:
+		return -EAGAIN;
+	}
+	return sim_request_attempt(&request);
+}
+
+static int sim_send_many(struct ring *base, int fd, struct mmsghdr *messages, unsigned count, int flags)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct io_uring_sqe sqe = {0};
+		int64_t r;
+
+		io_uring_prep_sendmsg(&sqe, fd, &messages[i].msg_hdr, (unsigned)flags);
+		r = sim_attempt(base, &sqe);
+		if (r < 0)
+			return i > 0 ? (int)i : (int)r;
+		messages[i].msg_len = (unsigned)r;
+	}
+	return (int)count;
+}
+
+static bool sim_splice_waits(struct ring *base, int fd_in, int fd_out)
+{
+	(void)base, (void)fd_in, (void)fd_out;
+	return true; /* as the kernel's might: both sides are polled first */
+}
+
+/* ---- registrations ---- */
+
+static int sim_provide(struct ring *base, struct io_uring_buf_ring *buffers, unsigned entries, unsigned number,
+		       unsigned flags)
+{
+	struct sim_group *groups = sim_ring(base)->groups, *free_one = NULL;
+
+	for (unsigned i = 0; i < SIM_GROUPS_MAX; i++) {
+		if (groups[i].buffers && groups[i].number == number) {
+			if (buffers)
+				return -EEXIST;
+			groups[i].buffers = NULL;
+			return 0;
+		}
+		if (!groups[i].buffers && !free_one)
+			free_one = &groups[i];
+	}
+	if (!buffers)
+		return -ENOENT;
+	if (!free_one)
+		return -ENOMEM;
+	*free_one = (struct sim_group){.buffers = buffers, .entries = entries, .number = number, .flags = flags};
+	return 0;
+}
+
+static int sim_fix(struct ring *base, void *memory, size_t size)
+{
+	struct sim_ring *ring = sim_ring(base);
+
+	if (!features_has(&base->features, FEATURE_REGISTERED_BUFFERS))
+		return -EOPNOTSUPP;
+	for (int i = 0; i < SIM_FIXED_MAX; i++)
+		if (!ring->fixed[i].iov_base) {
+			ring->fixed[i] = (struct iovec){.iov_base = memory, .iov_len = size};
+			return i;
+		}
+	return -ENOSPC;
+}
+
+static void sim_unfix(struct ring *base, unsigned index)
+{
+	sim_ring(base)->fixed[index].iov_base = NULL;
+}
+
+static void close_direct(struct sim_ring *ring)
+{
+	for (unsigned i = 0; i < ring->direct_places; i++)
+		if (ring->direct[i])
+			sim_file_unref(ring->direct[i]);
+	free(ring->direct);
+	ring->direct = NULL;
+	ring->direct_places = ring->direct_chosen = 0;
+}
+
+static int sim_direct(struct ring *base, unsigned places, unsigned chosen)
+{
+	struct sim_ring *ring = sim_ring(base);
+
+	if (places == 0) {
+		close_direct(ring);
+		return 0;
+	}
+	if (ring->direct)
+		return -EBUSY;
+	ring->direct = calloc(places, sizeof *ring->direct);
+	if (!ring->direct)
+		return -ENOMEM;
+	ring->direct_places = places;
+	ring->direct_chosen = chosen;
+	return 0;
+}
+
+static int sim_grow(struct ring *base)
+{
+	struct sim_ring *ring = sim_ring(base);
+	unsigned sq_entries = base->sq_entries * 2, cq_entries = base->cq_entries * 2;
+	struct io_uring_sqe *sqes;
+	struct io_uring_cqe *cqes;
+
+	if (!features_has(&base->features, FEATURE_RESIZE))
+		return -EOPNOTSUPP;
+	if (base->sq_entries >= base->entries_max || ring_pending(base) > 0)
+		return -EBUSY;
+	sqes = malloc(sq_entries * sizeof *sqes);
+	cqes = malloc(cq_entries * sizeof *cqes);
+	if (!sqes || !cqes) {
+		free(sqes);
+		free(cqes);
+		return -ENOMEM;
+	}
+	for (unsigned i = ring->cq_head; i != ring->cq_tail; i++)
+		cqes[i & (cq_entries - 1)] = base->cqes[i & (base->cq_entries - 1)];
+	free(base->sqes);
+	free(base->cqes);
+	base->sqes = sqes;
+	base->cqes = cqes;
+	base->sq_entries = sq_entries;
+	base->cq_entries = cq_entries;
+	return 0;
+}
+
+static int64_t sim_now(struct ring *base)
+{
+	return sim_ring(base)->world->now;
+}
+
+static void sim_own(struct ring *base, const struct io_uring_cqe *cqe)
+{
+	(void)base, (void)cqe;
+}
+
+static void sim_wake(struct ring *base)
+{
+	__atomic_store_n(&sim_ring(base)->prodded, true, __ATOMIC_RELEASE);
+}
+
+/* ---- beginning and end ---- */
+
+static void free_ring(struct sim_ring *ring)
+{
+	while (ring->slabs) {
+		struct sim_slab *next = ring->slabs->next;
+
+		free(ring->slabs);
+		ring->slabs = next;
+	}
+	free(ring->posted);
+	free(ring->ring.sqes);
+	free(ring->ring.cqes);
+	free(ring);
+}
+
+/* What is still under way (cancels, notifications) has nobody to tell. */
+static void abandon_requests(struct sim_ring *ring)
+{
+	while (!list_empty(&ring->all)) {
+		struct sim_request *request = list_entry(ring->all.next, struct sim_request, all);
+
+		ring->posted_first = ring->posted_end = 0;
+		sim_request_end(request, -ECANCELED);
+	}
+}
+
+static void sim_close(struct ring *base)
+{
+	struct sim_ring *ring = sim_ring(base);
+
+	abandon_requests(ring);
+	close_direct(ring);
+	ring->world->ring = NULL;
+	free_ring(ring);
+}
+
+static const struct ring_class sim_class = {
+	.enter = sim_enter,
+	.push = sim_push,
+	.attempt = sim_attempt,
+	.send_many = sim_send_many,
+	.splice_waits = sim_splice_waits,
+	.provide = sim_provide,
+	.fix = sim_fix,
+	.unfix = sim_unfix,
+	.direct = sim_direct,
+	.grow = sim_grow,
+	.now = sim_now,
+	.own = sim_own,
+	.wake = sim_wake,
+	.close = sim_close,
+};
+
+/* Of the kernel's features a simulated ring has all but that which concerns stacks, which are real. */
+static void choose_features(struct sim_ring *ring)
+{
+	struct features real = {0};
+
+	ring->ring.features.there = (UINT64_C(1) << FEATURE_COUNT) - 1;
+	ring->ring.features.hidden = noria_features_probe(&real) >= 0 ? real.hidden : 0;
+	if (!features_has(&real, FEATURE_GUARD))
+		ring->ring.features.there &= ~(UINT64_C(1) << FEATURE_GUARD);
+}
+
+static unsigned power_of_two(unsigned n)
+{
+	unsigned power = 1;
+
+	while (power < n)
+		power *= 2;
+	return power;
+}
+
+int sim_ring_open(struct ring **ret_ring, unsigned entries, unsigned entries_max)
+{
+	struct sim_ring *ring;
+
+	if (sim_world->ring)
+		return noria_refuse(-EBUSY, "this simulated world has a ring already");
+	ring = calloc(1, sizeof *ring);
+	if (!ring)
+		return noria_refuse(-ENOMEM, "no memory for a simulated ring");
+	entries = power_of_two(entries);
+	ring->world = sim_world;
+	ring->ring = (struct ring){
+		.class = &sim_class,
+		.sqes = malloc(entries * sizeof *ring->ring.sqes),
+		.cqes = malloc(4 * entries * sizeof *ring->ring.cqes),
+		.sq_head = &ring->sq_head,
+		.sq_entries = entries,
+		.cq_head = &ring->cq_head,
+		.cq_tail = &ring->cq_tail,
+		.cq_entries = 4 * entries,
+		.sq_flags = &ring->sq_flags,
+		.entries_max = power_of_two(entries_max),
+	};
+	ring->posted_size = SLAB_REQUESTS;
+	ring->posted = malloc(ring->posted_size * sizeof *ring->posted);
+	if (!ring->ring.sqes || !ring->ring.cqes || !ring->posted) {
+		free_ring(ring);
+		return noria_refuse(-ENOMEM, "no memory for a simulated ring");
+	}
+	for (int i = 0; i < SIM_BUCKETS; i++)
+		list_init(&ring->requests[i]);
+	for (struct list **list = (struct list *[]){&ring->all, &ring->woken, &ring->idle, &ring->futexes, NULL}; *list;
+	     list++)
+		list_init(*list);
+	choose_features(ring);
+	sim_world->ring = ring;
+	*ret_ring = &ring->ring;
+	return 0;
+}
