@@ -7,9 +7,8 @@
  * are moved by class->read and class->write of the file (file.h). The ring's operations and the calls of the C library
  * both end here.
  *
- * Whatever crosses from host to host takes the time that the link between them takes, and may be lost on it; within a
- * host it takes a few microseconds. Time passes for all of it, so that no two tasks can talk to each other for ever
- * without the clock moving.
+ * Whatever crosses from host to host takes the time that the link between them takes, and may be lost on it. On the
+ * loopback TCP and UDP take a few microseconds. Unix sockets and pipes are there at once, as in a kernel.
  */
 #ifndef NORIA_SIMULATION_NET_NET_H
 #define NORIA_SIMULATION_NET_NET_H
