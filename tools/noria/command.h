@@ -11,4 +11,5 @@ enum exit_code {
 
 int cmd_serve(int argc, char **argv);
 int cmd_echo(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -20,6 +20,7 @@ static const struct command {
 } commands[] = {
 	{"serve", cmd_serve, "serve the files of a directory over HTTP/1.1"},
 	{"echo", cmd_echo, "send back what comes in over TCP, for benchmarks"},
+	{"bench", cmd_bench, "load a server, and tell how fast it answers and how long answers take"},
 	{"doctor", cmd_doctor, "say what this machine offers to noria, and what to change"},
 };
 
@@ -40,6 +41,7 @@ static void print_help(FILE *out)
 	      "  noria serve .                      look at this directory on http://127.0.0.1:8080/\n"
 	      "  noria serve docs --listen :8000    the same for everyone who can reach this machine\n"
 	      "  noria echo --listen 127.0.0.1:0    an echo server on a free port, which it prints\n"
+	      "  noria bench tcp://127.0.0.1:7007   how fast is that?\n"
 	      "  noria doctor                       when something does not start\n"
 	      "\n"
 	      "`noria COMMAND --help` teaches one command; `noria --version` prints the version.\n"
