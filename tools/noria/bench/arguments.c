@@ -347,7 +347,8 @@ static bool read_option(int option, const char *value, struct plan *plan)
 
 static int usage(const char *problem)
 {
-	fprintf(stderr, "noria bench: %s\nTry `noria bench http://127.0.0.1:8080/`, or `noria bench --help`.\n", problem);
+	fprintf(stderr, "noria bench: %s\nTry `noria bench http://127.0.0.1:8080/`, or `noria bench --help`.\n",
+		problem);
 	return EXIT_USAGE;
 }
 
@@ -435,7 +436,8 @@ static int read_all(int argc, char **argv, struct reading *reading)
 	}
 	int urls = plan->compare ? 2 : 1;
 	if (argc - optind < urls)
-		return usage(plan->compare ? "which two servers are to be compared?" : "which server is to be measured?");
+		return usage(plan->compare ? "which two servers are to be compared?"
+					   : "which server is to be measured?");
 	if (argc - optind > urls)
 		return usage(plan->compare ? "two servers at a time." : "one server at a time, or two with --compare.");
 	if (!check_together(reading))

@@ -16,10 +16,10 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-#define PAUSE_MIN_NS  1000000
-#define PAUSE_MAX_NS  500000000
-#define TURNS_BYTES   65536 /* requests in flight up to this many bytes find room in any socket's buffers */
-#define SEND_AT_ONCE  64    /* requests that leave by one call, when so many are due */
+#define PAUSE_MIN_NS 1000000
+#define PAUSE_MAX_NS 500000000
+#define TURNS_BYTES  65536 /* requests in flight up to this many bytes find room in any socket's buffers */
+#define SEND_AT_ONCE 64    /* requests that leave by one call, when so many are due */
 
 int caller_init(struct caller *caller, struct shard *shard, unsigned number)
 {
@@ -153,19 +153,31 @@ int caller_talk_in_duplex(struct caller *caller, int (*listen_to)(struct caller 
 	return error < 0 ? error : closed;
 }
 
-/* What was due and never sent has waited until now, at least. */
-static void count_unsent(struct caller *caller, int64_t now_ns)
+/* The end of an open loop: what was due and is not answered has waited until now, at least. */
+static void count_unanswered(struct caller *caller, int64_t from_ns, int64_t now_ns)
 {
 	struct shard *shard = caller->shard;
-	int64_t due, end = course_end(shard->course);
-	if (shard->rate == 0 || shard->course->interrupted)
+	if (shard->rate == 0 || shard->course->interrupted || !counts(shard, from_ns, now_ns))
 		return;
-	for (; (due = caller_due(caller)) < end; caller->scheduled++) {
-		if (due < shard->course->begin_ns)
-			continue;
-		shard->tally.unsent++;
-		tally_latency(&shard->tally, now_ns - due);
-	}
+	shard->tally.unanswered++;
+	tally_latency(&shard->tally, now_ns - from_ns);
+}
+
+static void abandon_in_flight(struct caller *caller, int64_t now_ns)
+{
+	unsigned depth = caller->shard->plan->depth;
+	for (uint64_t i = caller->answered; i < caller->asked && caller->places == NULL; i++)
+		count_unanswered(caller, caller->flights[i % depth].from_ns, now_ns);
+	for (unsigned place = 0; caller->places && place < depth; place++)
+		if (caller->flights[place].number != 0)
+			count_unanswered(caller, caller->flights[place].from_ns, now_ns);
+}
+
+static void abandon_schedule(struct caller *caller, int64_t now_ns)
+{
+	int64_t end = course_end(caller->shard->course);
+	for (; caller->shard->rate > 0 && caller_due(caller) < end; caller->scheduled++)
+		count_unanswered(caller, caller_due(caller), now_ns);
 }
 
 /* ---- connecting and talking ---- */
@@ -186,8 +198,7 @@ static int talk(struct caller *caller)
 {
 	noria_try(noria_scope_open(&caller->scope, NORIA_FOREVER, 0));
 	caller->talking = true;
-	int result = caller->shard->target->scheme == SCHEME_UDP ? datagram_talk(caller)
-								     : stream_talk(caller);
+	int result = caller->shard->target->scheme == SCHEME_UDP ? datagram_talk(caller) : stream_talk(caller);
 	caller->talking = false;
 	return (int)noria_scope_close(&caller->scope, result);
 }
@@ -234,6 +245,8 @@ static void attempt(struct caller *caller)
 	noria_close(caller->fd);
 	if (noria_check() == 0)
 		settle(caller, result, noria_now());
+	else if (caller->trouble == TROUBLE_NONE)
+		abandon_in_flight(caller, noria_now());
 }
 
 /* The ramp: when this connection begins. Of its schedule, what lies before is nobody's. */
@@ -255,7 +268,7 @@ int caller_main(void *arg)
 		attempt(caller);
 		error = caller->pause_ns > 0 ? noria_sleep(caller->pause_ns) : noria_check();
 	}
-	count_unsent(caller, noria_now());
+	abandon_schedule(caller, noria_now());
 	return 0;
 }
 

@@ -37,7 +37,7 @@ struct caller {
 
 	struct noria_scope scope; /* around the talk: who finds trouble cancels it */
 	bool talking;
-	int trouble; /* enum trouble; TROUBLE_NONE */
+	int trouble;      /* enum trouble; TROUBLE_NONE */
 	int64_t pause_ns; /* before the next attempt */
 
 	struct reader reader;

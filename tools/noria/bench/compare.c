@@ -35,8 +35,7 @@ struct spread {
 
 static double value_of(const struct run *run, enum metric metric)
 {
-	return metric == METRIC_THROUGHPUT ? run_throughput(run)
-					   : (double)run_latency(run, metric_percentiles[metric]);
+	return metric == METRIC_THROUGHPUT ? run_throughput(run) : (double)run_latency(run, metric_percentiles[metric]);
 }
 
 static int by_value(const void *a, const void *b)
@@ -90,7 +89,8 @@ static void print_table(const struct comparison *comparison)
 {
 	char a[32], b[32];
 	printf("A %s\nB %s\n", comparison->plan->target[0].url, comparison->plan->target[1].url);
-	printf("  %-10s  %10s  %10s  %7s  %s\n", "medians", "A", "B", "B/A", "95 %");
+	printf("  %-10s  %10s  %10s  %7s  %s\n", "medians", "A", "B", "B/A",
+	       outside(comparison->rounds) > 0 ? "95 %" : "all (6 rounds give a 95 % interval)");
 	for (enum metric metric = 0; metric < METRICS; metric++) {
 		double median_a = values_of(comparison, metric, 0).median;
 		double median_b = values_of(comparison, metric, 1).median;
@@ -113,9 +113,8 @@ static json_t *metrics_json(const struct comparison *comparison)
 	for (enum metric metric = 0; metric < METRICS; metric++) {
 		struct spread ratio = ratios_of(comparison, metric);
 		json_object_set_new(object, metric_names[metric],
-				    json_pack("{s:f, s:f, s:f, s:[f, f]}", "a",
-					      values_of(comparison, metric, 0).median, "b",
-					      values_of(comparison, metric, 1).median, "ratio", ratio.median,
+				    json_pack("{s:f, s:f, s:f, s:[f, f]}", "a", values_of(comparison, metric, 0).median,
+					      "b", values_of(comparison, metric, 1).median, "ratio", ratio.median,
 					      "interval", ratio.low, ratio.high));
 	}
 	return object;

@@ -52,19 +52,34 @@ static int write_hgrm(const char *given, const struct run *runs, unsigned count)
 	return error;
 }
 
+static void write_quoted(FILE *out, const char *text)
+{
+	putc('"', out);
+	for (; *text; text++) {
+		if (*text == '"')
+			putc('"', out);
+		putc(*text, out);
+	}
+	putc('"', out);
+}
+
 static void write_slices(FILE *out, const struct run *run)
 {
+	static const double percentiles[] = {50, 90, 99, 100};
 	const struct tally *tally = &run->tally;
 	double seconds = (double)tally->slice_ns / 1e9;
 	for (unsigned i = 0; i < tally->slices_count; i++) {
 		const struct slice *slice = &tally->slices[i];
-		fprintf(out, "\"%s\",%.1f,%llu,%.1f,%llu,%llu", run->label, i * seconds, (unsigned long long)slice->answers,
+		write_quoted(out, run->label);
+		fprintf(out, ",%.1f,%llu,%.1f,%llu,%llu", i * seconds, (unsigned long long)slice->answers,
 			(double)slice->answers / seconds / run->rounds, (unsigned long long)slice->bytes,
 			(unsigned long long)slice->troubles);
-		static const double percentiles[] = {50, 90, 99, 100};
-		for (unsigned k = 0; k < sizeof percentiles / sizeof *percentiles; k++)
-			fprintf(out, slice->answers ? ",%.6f" : ",",
-				(double)hdr_value_at_percentile(slice->latency, percentiles[k]) / 1e6);
+		for (unsigned k = 0; k < sizeof percentiles / sizeof *percentiles; k++) {
+			putc(',', out);
+			if (slice->answers > 0)
+				fprintf(out, "%.6f",
+					(double)hdr_value_at_percentile(slice->latency, percentiles[k]) / 1e6);
+		}
 		fputs("\r\n", out);
 	}
 }

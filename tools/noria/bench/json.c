@@ -15,9 +15,9 @@ static json_t *latency_json(const struct run *run)
 	}
 	bool any = latency->total_count > 0;
 	return json_pack("{s:s, s:I, s:I, s:f, s:I, s:f, s:o}", "from", run->rate > 0 ? "due" : "sent", "count",
-			 (json_int_t)latency->total_count, "min_ns", (json_int_t)(any ? hdr_min(latency) : 0), "mean_ns",
-			 any ? hdr_mean(latency) : 0.0, "max_ns", (json_int_t)hdr_max(latency), "deviation_ns",
-			 any ? hdr_stddev(latency) : 0.0, "percentiles_ns", percentiles);
+			 (json_int_t)latency->total_count, "min_ns", (json_int_t)(any ? hdr_min(latency) : 0),
+			 "mean_ns", any ? hdr_mean(latency) : 0.0, "max_ns", (json_int_t)hdr_max(latency),
+			 "deviation_ns", any ? hdr_stddev(latency) : 0.0, "percentiles_ns", percentiles);
 }
 
 static json_t *troubles_json(const struct run *run)
@@ -41,12 +41,13 @@ static json_t *statuses_json(const struct run *run)
 json_t *report_json(const struct run *run)
 {
 	const struct plan *plan = run->plan;
-	return json_pack("{s:s, s:s, s:s, s:f, s:i, s:i, s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:f, s:o, s:o, s:o}", "label",
-			 run->label, "url", run->target->url, "loop", run->rate > 0 ? "open" : "closed", "rate", run->rate,
-			 "connections", (int)plan->connections, "threads", (int)plan->threads, "depth", (int)plan->depth,
-			 "rounds", (int)run->rounds, "seconds", (double)run->measured_ns / 1e9, "answers",
-			 (json_int_t)run->tally.answers, "answers_per_second", run_throughput(run), "bytes",
-			 (json_int_t)run->tally.bytes, "unsent", (json_int_t)run->tally.unsent, "client_cpus",
+	return json_pack("{s:s, s:s, s:s, s:f, s:i, s:i, s:i, s:i, s:f, s:I, s:f, s:I, s:I, s:f, s:o, s:o, s:o}",
+			 "label", run->label, "url", run->target->url, "loop", run->rate > 0 ? "open" : "closed",
+			 "rate", run->rate, "connections", (int)plan->connections, "threads", (int)plan->threads,
+			 "depth", (int)plan->depth, "rounds", (int)run->rounds, "seconds",
+			 (double)run->measured_ns / 1e9, "answers", (json_int_t)run->tally.answers,
+			 "answers_per_second", run_throughput(run), "bytes", (json_int_t)run->tally.bytes, "unanswered",
+			 (json_int_t)run->tally.unanswered, "client_cpus",
 			 (double)run->cpu_ns / (double)run->measured_ns, "latency", latency_json(run), "statuses",
 			 statuses_json(run), "errors", troubles_json(run));
 }

@@ -86,8 +86,8 @@ static void tick_y(const struct panel *panel, double y, words_fn *words)
 {
 	char text[32];
 	fprintf(panel->out, "<path class=\"grid\" d=\"M%.1f %.1fh%.1f\"/>", panel->left, at_y(panel, y), panel->width);
-	fprintf(panel->out, "<text class=\"end\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", panel->left - 8, at_y(panel, y) + 4,
-		words(text, sizeof text, y));
+	fprintf(panel->out, "<text class=\"end\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", panel->left - 8,
+		at_y(panel, y) + 4, words(text, sizeof text, y));
 }
 
 void panel_tick_x(const struct panel *panel, double x, const char *label)
@@ -118,8 +118,8 @@ void panel_frame(const struct panel *panel)
 	double middle = panel->top + panel->height / 2, bottom = panel->top + panel->height;
 	fprintf(panel->out, "<text class=\"title\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", panel->left, panel->top - 12,
 		panel->title);
-	fprintf(panel->out, "<rect class=\"frame\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", panel->left,
-		panel->top, panel->width, panel->height);
+	fprintf(panel->out, "<rect class=\"frame\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
+		panel->left, panel->top, panel->width, panel->height);
 	fprintf(panel->out, "<text class=\"middle\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", panel->left + panel->width / 2,
 		bottom + 38, panel->x.name);
 	fprintf(panel->out, "<text class=\"middle\" transform=\"translate(%.1f %.1f) rotate(-90)\">%s</text>\n",
@@ -139,7 +139,8 @@ void panel_line_begin(struct line *line, const struct panel *panel, const struct
 
 void panel_point(struct line *line, double x, double y)
 {
-	fprintf(line->panel->out, "%c%.1f %.1f", line->points++ ? 'L' : 'M', at_x(line->panel, x), at_y(line->panel, y));
+	fprintf(line->panel->out, "%c%.1f %.1f", line->points++ ? 'L' : 'M', at_x(line->panel, x),
+		at_y(line->panel, y));
 }
 
 void panel_gap(struct line *line)
@@ -157,8 +158,8 @@ void panel_line_end(struct line *line)
 
 void panel_dot(const struct panel *panel, double x, double y, const char *colour, const char *text)
 {
-	fprintf(panel->out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"><title>", at_x(panel, x), at_y(panel, y),
-		colour);
+	fprintf(panel->out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"><title>", at_x(panel, x),
+		at_y(panel, y), colour);
 	svg_text(panel->out, text);
 	fputs("</title></circle>\n", panel->out);
 }

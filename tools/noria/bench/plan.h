@@ -42,7 +42,7 @@ struct plan {
 
 	double rates[RATES_MAX]; /* a sweep, in its order */
 	unsigned rates_count;
-	bool refine; /* of a range: the knee is looked for between its steps */
+	bool refine;      /* of a range: the knee is looked for between its steps */
 	int64_t limit_ns; /* of the 99th percentile, to count as kept up with; 0: none */
 
 	bool compare;

@@ -84,11 +84,13 @@ void report_doubts(const struct run *run)
 	if (run->rate > 0 && run_throughput(run) < 0.99 * run->rate)
 		printf("  ! less was answered than was due: the server does not keep up, or there are too few "
 		       "--connections. Latencies\n    grow with the length of the run then.\n");
-	if (run->tally.unsent > 0)
-		printf("  ! %s requests were due and could not be sent; they count with the time that they have waited.\n",
-		       words_count(text, sizeof text, (double)run->tally.unsent));
+	if (run->tally.unanswered > 0)
+		printf("  ! %s requests had no answer when the run was ended; they count with the time that they "
+		       "waited.\n",
+		       words_count(text, sizeof text, (double)run->tally.unanswered));
 	if (run_busy(run) > BUSY)
-		printf("  ! the client's own thread%s %s busy all the time: the figures may be the client's. Give it more "
+		printf("  ! the client's own thread%s %s busy all the time: the figures may be the client's. Give it "
+		       "more "
 		       "--threads,\n    if there are processors.\n",
 		       run->plan->threads == 1 ? "" : "s", run->plan->threads == 1 ? "was" : "were");
 }

@@ -77,7 +77,8 @@ static int repeat(struct script *script, unsigned depth)
 int script_write(struct script *script, const struct plan *plan, const struct target *target)
 {
 	*script = (struct script){.scheme = target->scheme};
-	int error = target->scheme == SCHEME_HTTP ? write_http(script, plan, target) : write_message(script, plan->size);
+	int error =
+		target->scheme == SCHEME_HTTP ? write_http(script, plan, target) : write_message(script, plan->size);
 	if (error == 0)
 		error = repeat(script, plan->depth);
 	if (error < 0)

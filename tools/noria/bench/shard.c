@@ -13,10 +13,10 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#define LOOK_NS       50000000  /* how often an interrupt is looked for */
-#define WATCH_MAX_NS  100000000 /* how often the watch looks, at least */
-#define WATCH_MIN_NS  1000000
-#define STACK_SIZE    32768
+#define LOOK_NS      50000000  /* how often an interrupt is looked for */
+#define WATCH_MAX_NS 100000000 /* how often the watch looks, at least */
+#define WATCH_MIN_NS 1000000
+#define STACK_SIZE   32768
 
 static int watch(void *arg)
 {

@@ -12,9 +12,9 @@
 
 /* What happens when, on the clock of noria_now(), which all threads share. */
 struct course {
-	int64_t start_ns;        /* the first connections */
-	int64_t begin_ns;        /* what counts begins: ramp and warm-up are over */
-	_Atomic int64_t end_ns;  /* it ends; an interrupt brings this nearer */
+	int64_t start_ns;       /* the first connections */
+	int64_t begin_ns;       /* what counts begins: ramp and warm-up are over */
+	_Atomic int64_t end_ns; /* it ends; an interrupt brings this nearer */
 	_Atomic bool interrupted;
 };
 
@@ -28,9 +28,9 @@ struct shard {
 	const struct target *target;
 	const struct script *script;
 	struct course *course;
-	double rate;      /* of the whole run, requests a second; 0: closed loop */
-	unsigned first;   /* the number of its first connection, among those of the run */
-	unsigned count;   /* of its connections */
+	double rate;    /* of the whole run, requests a second; 0: closed loop */
+	unsigned first; /* the number of its first connection, among those of the run */
+	unsigned count; /* of its connections */
 	pthread_t thread;
 
 	struct caller *callers;

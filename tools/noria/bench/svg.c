@@ -49,12 +49,13 @@ static const double columns[] = {490, 570, 650, 725, 800, 860, 920};
 
 static void print_cell(const struct sheet *sheet, unsigned column, const char *class, const char *text)
 {
-	fprintf(sheet->out, "<text class=\"%s\" x=\"%.0f\" y=\"%.1f\">%s</text>", class, columns[column], sheet->top, text);
+	fprintf(sheet->out, "<text class=\"%s\" x=\"%.0f\" y=\"%.1f\">%s</text>", class, columns[column], sheet->top,
+		text);
 }
 
 static void print_heading(struct sheet *sheet)
 {
-	static const char *const names[] = {"answers/s", "50 %", "99 %", "99.9 %", "max", "errors", "unsent"};
+	static const char *const names[] = {"answers/s", "50 %", "99 %", "99.9 %", "max", "errors", "no answer"};
 	for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
 		print_cell(sheet, i, "end faint", names[i]);
 	putc('\n', sheet->out);
@@ -77,8 +78,8 @@ static void print_row(struct sheet *sheet, unsigned i)
 	print_cell(sheet, 4, "end", words_time(text, sizeof text, (double)hdr_max(run->tally.latency)));
 	print_cell(sheet, 5, run_troubles(run) ? "end bad" : "end",
 		   words_count(text, sizeof text, (double)run_troubles(run)));
-	print_cell(sheet, 6, run->tally.unsent ? "end bad" : "end",
-		   words_count(text, sizeof text, (double)run->tally.unsent));
+	print_cell(sheet, 6, run->tally.unanswered ? "end bad" : "end",
+		   words_count(text, sizeof text, (double)run->tally.unanswered));
 	putc('\n', sheet->out);
 	sheet->top += ROW_HEIGHT;
 }
@@ -88,7 +89,8 @@ static void print_head(struct sheet *sheet)
 	const struct plan *plan = sheet->runs[0].plan;
 	fprintf(sheet->out, "<text class=\"large\" x=\"30\" y=\"38\">noria bench</text>\n");
 	fprintf(sheet->out,
-		"<text class=\"faint\" x=\"30\" y=\"60\">connections: %u, threads: %u, in flight on each: %u; %s; noria "
+		"<text class=\"faint\" x=\"30\" y=\"60\">connections: %u, threads: %u, in flight on each: %u; %s; "
+		"noria "
 		"%s</text>\n",
 		plan->connections, plan->threads, plan->depth,
 		sheet->runs[0].rate > 0 ? "open loop: latency counts from when a request was due"

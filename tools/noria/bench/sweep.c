@@ -15,10 +15,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ENOUGH    0.99 /* of what was due */
-#define TOO_MUCH  2    /* steps */
-#define HALVINGS  4
-#define CLOSE     1.02 /* rates that differ by less are the same */
+#define ENOUGH   0.99 /* of what was due */
+#define TOO_MUCH 2    /* steps */
+#define HALVINGS 4
+#define CLOSE    1.02 /* rates that differ by less are the same */
 
 struct sweep {
 	const struct plan *plan;
@@ -132,8 +132,9 @@ int bench_sweep(const struct plan *plan)
 		return EXIT_FAILED;
 	sweep->plan = plan;
 	if (!plan->json) {
-		printf("%s: %u connection%s, %u thread%s; latency from when each request was due\n", plan->target[0].url,
-		       plan->connections, plan->connections == 1 ? "" : "s", plan->threads, plan->threads == 1 ? "" : "s");
+		printf("%s: %u connection%s, %u thread%s; latency from when each request was due\n",
+		       plan->target[0].url, plan->connections, plan->connections == 1 ? "" : "s", plan->threads,
+		       plan->threads == 1 ? "" : "s");
 		printf("  %10s  %10s  %8s  %8s  %8s  %8s  %6s\n", "offered/s", "answered/s", "50 %", "99 %", "99.9 %",
 		       "max", "errors");
 	}

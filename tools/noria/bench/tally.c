@@ -96,7 +96,7 @@ void tally_add(struct tally *sum, const struct tally *more)
 		sum->statuses[i] += more->statuses[i];
 	sum->answers += more->answers;
 	sum->bytes += more->bytes;
-	sum->unsent += more->unsent;
+	sum->unanswered += more->unanswered;
 	if (sum->connect_error == 0)
 		sum->connect_error = more->connect_error;
 }

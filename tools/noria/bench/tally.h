@@ -35,8 +35,8 @@ struct tally {
 	uint64_t bytes;   /* of answers */
 	uint64_t troubles[TROUBLE_KINDS];
 	uint64_t statuses[STATUS_CLASSES];
-	uint64_t unsent;   /* open loop: requests that were due and could not be sent at all */
-	int connect_error; /* the first of them, a negative errno; 0: none */
+	uint64_t unanswered; /* open loop: requests that were due, and not answered when the run was ended */
+	int connect_error;   /* the first of them, a negative errno; 0: none */
 };
 
 /* Returns: 0 or -ENOMEM. */

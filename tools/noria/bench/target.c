@@ -138,7 +138,8 @@ bool target_read(const char *url, struct target *ret_target)
 	static const struct {
 		const char *prefix;
 		enum scheme scheme;
-	} schemes[] = {{"http://", SCHEME_HTTP}, {"tcp://", SCHEME_TCP}, {"udp://", SCHEME_UDP}, {"unix:", SCHEME_UNIX}};
+	} schemes[] = {
+		{"http://", SCHEME_HTTP}, {"tcp://", SCHEME_TCP}, {"udp://", SCHEME_UDP}, {"unix:", SCHEME_UNIX}};
 
 	*ret_target = (struct target){.url = url};
 	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {

@@ -9,7 +9,8 @@
 char *words_count(char *text, size_t size, double number)
 {
 	char digits[32];
-	int length = snprintf(digits, sizeof digits, number < 99.95 && number != floor(number) ? "%.1f" : "%.0f", number);
+	int length =
+		snprintf(digits, sizeof digits, number < 99.95 && number != floor(number) ? "%.1f" : "%.0f", number);
 	size_t at = 0, whole = strcspn(digits, ".");
 	for (int i = 0; i < length && at + 2 < size; i++) {
 		if (i > 0 && (size_t)i < whole && (whole - (size_t)i) % 3 == 0)

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 
 TESTS = []
 NORIA = [""]  # the command under test
@@ -226,3 +227,25 @@ def settle(server, descriptors):
     while server.descriptors() > descriptors:
         check(time.monotonic() < end, "descriptors left behind:", server.descriptors(), "instead of", descriptors)
         time.sleep(0.02)
+
+
+def run(each):
+    start = time.monotonic()
+    failed = False
+    try:
+        with site() as root:
+            each(root)
+    except Exception:  # one test's failure says nothing of the others
+        failed = True
+        traceback.print_exc()
+    print(f"{'FAIL' if failed else 'ok  '} {each.__name__} ({time.monotonic() - start:.1f} s)", flush=True)
+    return failed
+
+
+def main():
+    """PATH/TO/noria [TEST...]: run the tests that were registered, or those that are named."""
+    NORIA[:] = [os.path.abspath(sys.argv[1])]
+    chosen = [each for each in TESTS if not sys.argv[2:] or each.__name__ in sys.argv[2:]]
+    failed = sum(run(each) for each in chosen)
+    print(f"{len(chosen) - failed} passed, {failed} failed")
+    return 1 if failed or not chosen else 0
