@@ -28,7 +28,7 @@ static bool refuse(const char *url, const char *why)
 	return false;
 }
 
-/* Try to connect. Returns: 0 or a negative errno. */
+/* Try to connect. Returns: 0, also when it was reset at once: there is a server; or a negative errno. */
 static int probe(const struct sockaddr *address, socklen_t size, int type)
 {
 	int fd = socket(address->sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = 0;
@@ -45,7 +45,7 @@ static int probe(const struct sockaddr *address, socklen_t size, int type)
 			error = errno;
 	}
 	close(fd);
-	return -error;
+	return error == ECONNRESET ? 0 : -error;
 }
 
 static bool unreachable(const char *url, int error)

@@ -32,6 +32,7 @@ def no_answer(_):
     for serve, options in [(silent, []), (silent, ["--rate", 100]), (silent, ["--pipeline", 8]), (deaf, [])]:
         measured, errors, _ = hostile(serve, *options, timeout=0.1, code=1)
         check(measured["answers"] == 0 and set(errors) == {"timeout"}, options, measured)
+        check(measured["latency"]["min_ns"] >= 90e6, "what was waited for counts", measured)
     measured, errors, _ = hostile(deaf, "--size", "8M", scheme="tcp", timeout=0.1, code=1)  # it does not even read
     check(measured["answers"] == 0 and set(errors) == {"timeout"}, measured)
 

@@ -24,7 +24,7 @@ def echoes_and_files(root):
         measured, errors = measure(f"unix:{path}", "--connections", 3)
         check(measured["answers"] > 10 and not errors, measured)
     with Peer(echoing) as peer:  # larger than any buffer: sent and received at the same time
-        measured, errors = measure(peer.url("tcp"), "--connections", 2, "--size", "8M", duration=1)
+        measured, errors = measure(peer.url("tcp"), "--connections", 2, "--size", "32M", duration=1.5)
         check(measured["answers"] > 1 and not errors, measured)
     with Peer(echoing) as peer:  # threads and connections that do not divide
         measured, errors = measure(peer.url("tcp"), "--connections", 5, "--threads", 3, "--ramp", 0.1)
@@ -110,7 +110,7 @@ def datagrams(_):
                     return
                 if not lose[0] or number % lose[0]:
                     server.sendto(data, address)
-        thread = threading.Thread(target=serve)
+        thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         measured, errors = measure(url, "--connections", 3, "--depth", 4)
         check(measured["answers"] > 10 and not errors, measured)
@@ -204,7 +204,7 @@ def the_schedule(_):
     with Peer(noting) as peer:
         measured, errors = measure(peer.url("tcp"), "--connections", 4, "--rate", 100, "--ramp", 0.5, warmup=0.2,
                                    duration=1)
-        check(not errors and measured["latency"]["count"] == 100, measured)
+        check(not errors and measured["latency"]["count"] == 100 and measured["answers"] <= 102, measured)
         check(149 <= len(times) <= 153, "100 measured, 20 of the warm-up, 31 of the ramp;", len(times))
 
 
