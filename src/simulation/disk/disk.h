@@ -13,7 +13,7 @@
 
 #include "simulation/file.h"
 
-#include <liburing.h>
+#include <linux/openat2.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
