@@ -56,6 +56,14 @@ static void free_pool(struct noria_blocks *blocks)
 	free(blocks);
 }
 
+void noria_blocks_tell(const struct loop *loop, void (*tell)(const struct noria_site *taken, void *arg), void *arg)
+{
+	for (const struct noria_blocks *blocks = loop->blocks; blocks; blocks = blocks->next)
+		for (size_t i = 0; i < blocks->count; i++)
+			if (blocks->table[i].taken)
+				tell(blocks->table[i].taken, arg);
+}
+
 void noria_blocks_free_all(struct loop *loop)
 {
 	while (loop->blocks)

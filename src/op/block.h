@@ -7,6 +7,7 @@
 
 struct block;
 struct loop;
+struct noria_site;
 
 /* The blocks that an operation is on. */
 struct block_use {
@@ -22,6 +23,8 @@ struct block_use {
 int noria_block_use(struct loop *loop, struct io_uring_sqe *sqe, struct block_use *ret_use);
 void noria_block_used(const struct block_use *use);
 
+/* Each block that was not put back: where it was taken. */
+void noria_blocks_tell(const struct loop *loop, void (*tell)(const struct noria_site *taken, void *arg), void *arg);
 /* At the end of the run: those whose blocks never came back. */
 void noria_blocks_free_all(struct loop *loop);
 

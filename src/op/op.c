@@ -55,6 +55,11 @@ static void completed(struct submission *submission, int32_t result, uint32_t fl
 		noria_wait_complete(&op->wait);
 }
 
+struct task *noria_op_task(struct submission *submission)
+{
+	return submission->complete == completed ? container_of(submission, struct op, submission)->wait.task : NULL;
+}
+
 /* One activation: submit, park, be completed. */
 static void activate(struct task *task, struct op *op, unsigned flags)
 {

@@ -43,6 +43,9 @@ int64_t noria_op_run(struct op *op, const char *name, unsigned flags);
 /* The same, for what has another way: its error is not noted as one that arose. */
 int64_t noria_op_run_quietly(struct op *op, const char *name, unsigned flags);
 
+/* Whose operation this is; NULL: none of these. */
+struct task *noria_op_task(struct submission *submission);
+
 /*
  * For a call that never blocks and is made by its system call, not by an entry: the checkpoint before it, 0 or a
  * negative errno; and what it came to, from what it returned and errno.

@@ -3,7 +3,7 @@
  * noria_run(): the floors put together. Open the loop, make the root task, run until no task is left, take everything
  * down in reverse order. Nothing is freed while an operation is in flight: tasks end only when their operations have.
  */
-#include "noria/run.h"
+#include "runtime/run.h"
 
 #include "base/message.h"
 #include "executor/executor.h"
@@ -172,7 +172,15 @@ static void watch_forks(void)
 	pthread_atfork(NULL, NULL, forget_loop);
 }
 
+int (*noria_runner)(const struct noria_config *config, noria_task_fn *fn, void *arg, const struct noria_site *site);
+void (*noria_run_ending)(struct loop *loop);
+
 int noria_run_at(const struct noria_config *config, noria_task_fn *fn, void *arg, const struct noria_site *site)
+{
+	return (noria_runner ? noria_runner : noria_run_here)(config, fn, arg, site);
+}
+
+int noria_run_here(const struct noria_config *config, noria_task_fn *fn, void *arg, const struct noria_site *site)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct noria_config filled = {0};
@@ -202,6 +210,8 @@ int noria_run_at(const struct noria_config *config, noria_task_fn *fn, void *arg
 		noria_loop = NULL;
 		noria_overflow_unwatch(&run.watch);
 	}
+	if (noria_run_ending)
+		noria_run_ending(&run.loop);
 	noria_bridge_end(&run.loop);
 	noria_executors_free(&run.loop);
 	noria_buffers_free_all(&run.loop);

@@ -133,7 +133,7 @@ void noria_failures_free(struct failures *failures)
 }
 
 /* A text of one line comes before the failure, whose tree may follow; one of several lines comes after it. */
-static void write_report(const struct noria_failure *failure, const char *text)
+void noria_report_write(const struct noria_failure *failure, const char *text)
 {
 	bool lines = strchr(text, '\n');
 	static __thread char report[4096]; /* task stacks are small, and nothing parks here */
@@ -156,7 +156,7 @@ void noria_report(struct loop *loop, const struct noria_failure *failure, const 
 	const struct scope *scope = task ? task->scope : NULL;
 
 	if (!loop->config.on_failure || loop->reporting) {
-		write_report(failure, text);
+		noria_report_write(failure, text);
 		return;
 	}
 	loop->reporting = true;

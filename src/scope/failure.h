@@ -129,5 +129,7 @@ void noria_failures_free(struct failures *failures);
 
 /* Tell the failure handler of something no caller will see. `text` says what. */
 void noria_report(struct loop *loop, const struct noria_failure *failure, const char *text);
+/* To standard error, as where there is no handler. */
+void noria_report_write(const struct noria_failure *failure, const char *text);
 
 #endif

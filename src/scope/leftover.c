@@ -12,9 +12,13 @@
 
 #include <errno.h>
 
+void (*noria_left_open)(const struct task *task, const struct noria_site *site, const struct scope *scope);
+
 /* A fault of the task's function, which is its failure unless it has another. */
-static void left_open(struct task *task, const struct noria_site *site)
+static void left_open(struct task *task, const struct noria_site *site, const struct scope *scope)
 {
+	if (noria_left_open)
+		noria_left_open(task, site, scope);
 	noria_refuse(-EINVAL, "task %s ended and left the %s of %s:%d open", task->name, site->what, site->file,
 		     site->line);
 	if (task->result >= 0 || task->result == -ECANCELED)
@@ -80,7 +84,7 @@ static void close_all(struct task *task, bool any)
 
 		leftover_remove(leftover);
 		if (leftover->close(leftover))
-			left_open(task, site);
+			left_open(task, site, NULL);
 	}
 }
 
@@ -90,7 +94,7 @@ void noria_close_leftovers(struct task *task)
 	close_all(task, false);
 	while (task->scope != task->outermost) {
 		if (scope_is_open(task->scope))
-			left_open(task, task->scope->site);
+			left_open(task, task->scope->site, task->scope);
 		close_innermost(task);
 	}
 	close_all(task, true);

@@ -13,6 +13,9 @@
  */
 bool noria_scopes_close_inside(struct task *task, const struct scope *around);
 
+/* A test kit's: told of each thing that a task's function left open; `scope` NULL: it is none. NULL: nobody. */
+extern void (*noria_left_open)(const struct task *task, const struct noria_site *site, const struct scope *scope);
+
 /* Close what a task left open when its function returned, and make that its failure. */
 void noria_close_leftovers(struct task *task);
 

@@ -42,6 +42,7 @@ void noria_scope_inherit(struct scope *scope, unsigned flags)
 	scope->cancelled = parent->cancelled && !scope_hides(scope);
 	scope->told = 0;
 	scope->unbounded = is_unbounded(scope);
+	scope->watched = parent->watched;
 	if (scope->shield && !scope->hard)
 		noria_scope_arm_hidden(scope);
 	if (scope->idle && scope->draining)

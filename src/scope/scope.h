@@ -46,12 +46,15 @@ struct scope {
 	union {
 		struct {
 			bool cancelled; /* a checkpoint in here answers -ECANCELED */
-			bool unbounded; /* a shield without a deadline, and checks are on: no wait may begin */
-			bool pierced;   /* the grace of a cancelled scope is spent: soft shields hide nothing */
+			struct {
+				bool unbounded : 1; /* a shield without a deadline, with checks on: no wait may begin */
+				bool watched : 1;   /* a test kit is told of each checkpoint in here */
+			};
+			bool pierced; /* the grace of a cancelled scope is spent: soft shields hide nothing */
 			bool draining;
 		};
-		uint16_t stop;      /* cancelled or unbounded, in one look */
-		uint32_t inherited; /* any of the four */
+		uint16_t stop;      /* cancelled, unbounded or watched, in one look */
+		uint32_t inherited; /* any of all these */
 	};
 	uint8_t cause; /* enum noria_cause_kind; NONE unless cancelled by itself */
 	bool observed; /* a checkpoint has answered -ECANCELED because of this scope */
@@ -166,8 +169,16 @@ void noria_scope_explain(const struct scope *scope, char *text, size_t size);
  */
 struct scope *noria_scope_next(struct scope *scope, const struct scope *top, bool descend);
 
+/*
+ * A test kit's: told of each checkpoint of a task in a watched scope, before its answer. May cancel scopes. NULL:
+ * nobody.
+ */
+extern void (*noria_checkpoint_met)(struct task *task);
+
 /* The door was closed: the answer, and its consequences for a task that knocks again and again. */
 int noria_scope_turn_away(struct task *task);
+/* The same of a call that does not park: it may have been closed. */
+int noria_scope_answer_checkpoint(struct task *task);
 /* The running task was told -ECANCELED without having waited. May park it, once it has ignored too many. */
 void noria_scope_told(struct task *task);
 
@@ -176,8 +187,8 @@ static inline int scope_checkpoint(struct task *task)
 {
 	const struct scope *scope = task->scope;
 
-	if (unlikely(scope->cancelled || scope->effective <= task->loop->now))
-		return noria_scope_answer(task);
+	if (unlikely(scope->stop || scope->effective <= task->loop->now))
+		return noria_scope_answer_checkpoint(task);
 	return 0;
 }
 

@@ -77,9 +77,18 @@ void noria_scope_told(struct task *task)
 		do_penance(task, task->turned_away - limit);
 }
 
+void (*noria_checkpoint_met)(struct task *task);
+
+int noria_scope_answer_checkpoint(struct task *task)
+{
+	if (unlikely(task->scope->watched))
+		noria_checkpoint_met(task);
+	return noria_scope_answer(task);
+}
+
 int noria_scope_turn_away(struct task *task)
 {
-	int r = noria_scope_answer(task);
+	int r = noria_scope_answer_checkpoint(task);
 
 	if (r < 0) {
 		noria_scope_told(task);

@@ -34,7 +34,8 @@
 	X(SLOW, "slow", "a disk takes a hundred times as long as usual") \
 	X(MFILE, "emfile", "there is no descriptor left") \
 	X(THREAD, "thread", "an executor can start no thread") \
-	X(CANCEL, "cancel", "a task is cancelled at a checkpoint") \
+	X(CANCEL, "cancel", "the run is cancelled at a checkpoint") \
+	X(LATE, "late", "the run is cancelled when what a task waits for has completed, before it goes on") \
 	X(CRASH, "crash", "a host loses its power, and comes back")
 
 enum sim_fault {

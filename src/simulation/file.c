@@ -74,6 +74,8 @@ int sim_fd_install(struct sim_file *file)
 	world->fds_open++;
 	world->fd_hint = i + 1;
 	file->descriptors++;
+	if (world->fd_opened)
+		world->fd_opened(world, SIM_FD + (int)i);
 	return SIM_FD + (int)i;
 }
 

@@ -26,6 +26,7 @@ struct sim_host {
 	unsigned boots;        /* files of an earlier boot are dead */
 	int64_t skew_ns;       /* of its wall clock */
 	int64_t drift_ppm;     /* how fast that clock runs away */
+	int64_t disk_ns;       /* a read of its disk typically takes so long, and all else in proportion; 0: as usual */
 	struct sim_disk *disk; /* made by the first use */
 };
 

@@ -6,11 +6,11 @@
 
 #include <poll.h>
 
-enum { NAME_NS = 10 * 1000, READ_NS = 60 * 1000, WRITE_NS = 15 * 1000, SYNC_NS = 1000 * 1000 };
+enum { NAME_NS = 10 * 1000, WRITE_NS = 15 * 1000, SYNC_NS = 1000 * 1000 };
 
 #define READS(name_, run_) \
 	{ \
-		.name = name_, .run = run_, .events = POLLIN, .typical_ns = READ_NS, .has_file = true, \
+		.name = name_, .run = run_, .events = POLLIN, .typical_ns = SIM_READ_NS, .has_file = true, \
 		.transfers = true \
 	}
 #define WRITES(name_, run_) \

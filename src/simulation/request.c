@@ -225,6 +225,8 @@ static void give_to_worker(struct sim_request *request)
 	struct sim_world *world = request->ring->world;
 	int64_t latency_ns = sim_draw_latency(world, request->operation->typical_ns);
 
+	if (request->host->disk_ns > 0)
+		latency_ns = (int64_t)((double)latency_ns / SIM_READ_NS * (double)request->host->disk_ns);
 	if (sim_strikes(&world->plan, SIM_FAULT_SLOW))
 		latency_ns *= SLOW_TIMES;
 	move(request, SIM_REQUEST_WORKING);
@@ -311,7 +313,10 @@ static int64_t call(struct sim_request *request)
 		if (r < 0)
 			return r;
 	}
-	return request->operation->run(request);
+	request->ring->world->running = request;
+	r = request->operation->run(request);
+	request->ring->world->running = NULL;
+	return r;
 }
 
 static void run(struct sim_request *request)

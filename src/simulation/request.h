@@ -73,6 +73,9 @@ enum {
 	SIM_WAIT = INT32_MIN, /* it waits for its event, which the operation has set */
 };
 
+/* What a read of a disk typically takes. */
+enum { SIM_READ_NS = 60 * 1000 };
+
 struct sim_operation {
 	const char *name;
 	/*

@@ -287,16 +287,21 @@ static int wait_until(struct sim_ring *ring, int64_t deadline_ns)
 	return 0;
 }
 
-/* A program that never waits would wait for ever. */
+/* A program that never waits for time to pass would wait for ever. */
 static void creep(struct sim_ring *ring)
 {
 	struct sim_world *world = ring->world;
+	int64_t until_ns = world->now + SIM_SPIN_NS;
 
+	if (world->now != ring->moved) {
+		ring->moved = world->now;
+		ring->turns = 0;
+	}
 	if (++ring->turns < SIM_SPIN_TURNS)
 		return;
-	while (sim_world_step(world, world->now + SIM_SPIN_NS))
+	while (sim_world_step(world, until_ns))
 		;
-	world->now += SIM_SPIN_NS;
+	ring->moved = world->now = until_ns;
 }
 
 static int sim_enter(struct ring *base, unsigned wait, int64_t deadline_ns)
@@ -306,12 +311,11 @@ static int sim_enter(struct ring *base, unsigned wait, int64_t deadline_ns)
 
 	if (r < 0)
 		return r;
+	creep(ring);
 	if (wait > 0) {
-		ring->turns = 0;
 		r = wait_until(ring, deadline_ns);
 		ring->prodded = false;
 	} else {
-		creep(ring);
 		catch_up(ring);
 	}
 	show(ring);

@@ -19,7 +19,7 @@ enum {
 	SIM_FIXED_MAX = 64,     /* pieces of registered memory */
 	SIM_GROUPS_MAX = 256,   /* of provided buffers */
 	SIM_VECTORS_MAX = 16,   /* buffers in a bundle */
-	SIM_SPIN_TURNS = 10000, /* turns without waiting before the clock begins to creep, by SIM_SPIN_NS each */
+	SIM_SPIN_TURNS = 10000, /* turns at one time before the clock begins to creep, by SIM_SPIN_NS each */
 	SIM_SPIN_NS = 1000,
 };
 
@@ -55,7 +55,8 @@ struct sim_ring {
 	unsigned direct_places, direct_chosen;
 	struct sim_group groups[SIM_GROUPS_MAX];
 	struct iovec fixed[SIM_FIXED_MAX]; /* iov_base NULL: free */
-	unsigned turns;                    /* without waiting, in a row */
+	unsigned turns;                    /* since the clock moved, as far as it has crept no further */
+	int64_t moved;                     /* when it did */
 	bool prodded;                      /* class->wake was called */
 };
 

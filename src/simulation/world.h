@@ -22,6 +22,7 @@ struct sim_disk;
 struct sim_file;
 struct sim_host;
 struct sim_net;
+struct sim_request;
 struct sim_ring;
 struct sim_world;
 
@@ -51,8 +52,10 @@ struct sim_world {
 	unsigned fd_hint;            /* none below is free */
 	struct sim_file *console[3]; /* the process's own 0, 1 and 2, as files; NULL: not used yet */
 	struct sim_net *net;
-	struct sim_ring *ring; /* the one that is open, or NULL */
-	FILE *trace;           /* what is submitted, what completes, and when; NULL: nobody looks */
+	struct sim_ring *ring;                              /* the one that is open, or NULL */
+	struct sim_request *running;                        /* whose operation is being carried out, or NULL */
+	void (*fd_opened)(struct sim_world *world, int fd); /* told of each descriptor; NULL: nobody */
+	FILE *trace; /* what is submitted, what completes, and when; NULL: nobody looks */
 	/* on which host the running task is; 0 between tasks. Set by the floor that knows tasks */
 	unsigned (*whose)(void);
 };

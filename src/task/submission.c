@@ -53,7 +53,7 @@ static uint64_t new_token(struct loop *loop, const struct submission *submission
 	return address >> 4 << TOKEN_SHIFT | generation << 3 | RING_OPERATION;
 }
 
-static struct submission *token_submission(uint64_t token)
+struct submission *noria_token_submission(uint64_t token)
 {
 	return (struct submission *)(uintptr_t)(token >> TOKEN_SHIFT << 4);
 }
@@ -492,7 +492,7 @@ void noria_submissions_flush(struct loop *loop)
 
 static void dispatch(struct loop *loop, uint64_t token, int32_t result, uint32_t flags)
 {
-	struct submission *submission = token_submission(token);
+	struct submission *submission = noria_token_submission(token);
 	bool last = !(flags & IORING_CQE_F_MORE);
 
 	if (unlikely(submission->token != token || submission->state != SUBMISSION_FLYING))

@@ -54,6 +54,8 @@ struct submission {
 	struct closing *closing[2]; /* its descriptors are being closed, by up to two tasks: it ends with -EBADF */
 } __attribute__((aligned(16)));
 
+/* Which one a completion's word is of. */
+struct submission *noria_token_submission(uint64_t token);
 /* For the running task. */
 void noria_submission_init(struct submission *submission, int second_fd,
 			   void (*complete)(struct submission *, int32_t, uint32_t, bool));

@@ -12,4 +12,5 @@ enum exit_code {
 int cmd_serve(int argc, char **argv);
 int cmd_echo(int argc, char **argv);
 int cmd_bench(int argc, char **argv);
+int cmd_sim(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);

@@ -21,6 +21,7 @@ static const struct command {
 	{"serve", cmd_serve, "serve the files of a directory over HTTP/1.1"},
 	{"echo", cmd_echo, "send back what comes in over TCP, for benchmarks"},
 	{"bench", cmd_bench, "load a server, and tell how fast it answers and how long answers take"},
+	{"sim", cmd_sim, "run a program in simulated worlds, from many seeds"},
 	{"doctor", cmd_doctor, "say what this machine offers to noria, and what to change"},
 };
 

@@ -1,0 +1,572 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hosts that are booted, crash and come back. Each has a keeper, a task of the kit's on no host in particular: it makes
+ * a group for a boot, whose only child is the host's main task, and waits for its end; then it waits for the next boot.
+ * A crash takes the power, so that whatever the tasks still ask for has no effect, and cancels that group.
+ */
+#include "testing/kit.h"
+
+#include "base/message.h"
+#include "ring/ring.h"
+#include "scope/child.h"
+#include "simulation/disk/disk.h"
+#include "simulation/host.h"
+#include "simulation/net/net.h"
+#include "simulation/ring.h"
+#include "task/loop.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <noria/scope.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A crashed host of a plan comes back after about so long; hosts are given so long to drain at the end. */
+#define BACK_NS  INT64_C(500000000)
+#define DRAIN_NS INT64_C(30000000000)
+
+struct noria_sim_host {
+	struct list node;           /* in run->hosts */
+	struct sim_host *simulated; /* NULL: with the kernel's ring */
+	char name[SIM_HOST_NAME_MAX];
+	char address[INET6_ADDRSTRLEN];
+	noria_task_fn *fn; /* NULL: it was never started */
+	void *arg;
+	const struct noria_site *site;
+	struct scope *boot; /* the group of its main task; NULL: that does not run */
+	struct wait *power; /* of the keeper, while it waits for a boot */
+	bool up, wanted;    /* its power; it is to be booted */
+	bool crashed;       /* since its boot */
+	unsigned signals;
+	struct list callers; /* who waits for the end of this boot */
+	struct sim_event back;
+};
+
+struct caller {
+	struct wait wait;
+	struct list node;
+};
+
+static void describe_power(const struct wait *wait, char *text, size_t size)
+{
+	(void)wait;
+	snprintf(text, size, "keeps a simulated host, whose main task does not run");
+}
+
+static void give_up(struct wait *wait)
+{
+	noria_wait_complete(wait);
+}
+
+static void describe_caller(const struct wait *wait, char *text, size_t size)
+{
+	(void)wait;
+	snprintf(text, size, "waits for the tasks of a crashed host to end");
+}
+
+static const struct wait_class power_class = {.abandon = give_up, .describe = describe_power};
+static const struct wait_class caller_class = {.describe = describe_caller};
+
+/* ---- the keeper ---- */
+
+static void tell_callers(struct noria_sim_host *host)
+{
+	while (!list_empty(&host->callers)) {
+		struct caller *caller = list_entry(list_pop_front(&host->callers), struct caller, node);
+
+		noria_wait_complete(&caller->wait);
+	}
+}
+
+static void set_persona(const struct noria_sim_host *host)
+{
+	noria_loop->current->persona = host && host->simulated ? (uint16_t)host->simulated->number : 0;
+}
+
+/* The checkpoints of tests and hosts are told, the kit's own are not. It has not run yet. */
+static void watch(struct noria_child *child)
+{
+	((struct handle *)child)->child->root.watched = true;
+}
+
+static int boot(struct noria_sim_host *host)
+{
+	struct noria_child main = {0};
+	struct noria_group group = {0};
+	struct noria_spawn_options options = {.name = host->name, .child = &main};
+	int r = noria_group_open_at(&group, NORIA_FOREVER, NULL, host->site);
+
+	if (r < 0)
+		return r;
+	host->boot = &group_from_public(&group)->scope;
+	host->wanted = host->crashed = false;
+	host->signals = 0;
+	set_persona(host);
+	r = noria_spawn_at(&group, host->fn, host->arg, &options, host->site);
+	set_persona(NULL);
+	if (r >= 0)
+		watch(&main);
+	r = noria_group_close_at(&group, r, host->site);
+	host->boot = NULL;
+	tell_callers(host);
+	return r;
+}
+
+/* Until it is to be booted. Returns -ECANCELED at the end of the run. */
+static int await_power(struct noria_sim_host *host)
+{
+	struct task *task = noria_current();
+	struct wait wait;
+
+	while (!host->wanted || !host->up) {
+		int r = scope_door(task);
+
+		if (r < 0)
+			return r;
+		noria_wait_init(&wait, &power_class);
+		host->power = &wait;
+		scope_wait(task, &wait);
+		host->power = NULL;
+	}
+	return 0;
+}
+
+static void give_power(struct noria_sim_host *host)
+{
+	host->wanted = true;
+	if (host->power && !host->power->done)
+		noria_wait_complete(host->power);
+}
+
+static int keep(void *arg)
+{
+	struct noria_sim_host *host = arg;
+	int r;
+
+	do {
+		r = boot(host);
+		if (r < 0 && !host->crashed)
+			return r;
+		(void)noria_last_failure(); /* what a crash made of its tasks is nobody's failure */
+		r = await_power(host);
+	} while (r == 0);
+	return r;
+}
+
+/* ---- the end of the run ---- */
+
+static bool any_runs(const struct testing_run *run)
+{
+	for (const struct list *node = run->hosts.next; node != &run->hosts; node = node->next)
+		if (list_entry(node, struct noria_sim_host, node)->boot)
+			return true;
+	return false;
+}
+
+static int await_end(struct noria_sim_host *host)
+{
+	struct caller caller;
+
+	if (!host->boot)
+		return 0;
+	noria_wait_init(&caller.wait, &caller_class);
+	list_push_back(&host->callers, &caller.node);
+	noria_wait_park(&caller.wait);
+	return 0;
+}
+
+/* Those that still run are drained, and then cancelled. */
+static void drain_hosts(struct testing_run *run)
+{
+	int64_t end = noria_now() + DRAIN_NS;
+
+	for (struct list *node = run->hosts.next; node != &run->hosts; node = node->next) {
+		struct noria_sim_host *host = list_entry(node, struct noria_sim_host, node);
+
+		if (host->boot)
+			noria_scope_begin_drain(host->boot, noria_loop->current, run->request.site,
+						"the end of the test");
+	}
+	while (any_runs(run) && noria_now() < end && noria_sleep(noria_msec(10)) == 0)
+		;
+}
+
+static void free_hosts(struct testing_run *run)
+{
+	while (!list_empty(&run->hosts)) {
+		struct noria_sim_host *host = list_entry(list_pop_front(&run->hosts), struct noria_sim_host, node);
+
+		if (run->world)
+			sim_event_never(run->world, &host->back);
+		free(host);
+	}
+}
+
+/* The test is the group's ordinary child; the keepers are its services, which end with it. */
+int testing_hosts_run(struct testing_run *run)
+{
+	const struct noria_site *site = run->request.site;
+	struct noria_child test = {0};
+	struct noria_spawn_options options = {.name = site->what, .child = &test};
+	struct noria_group boots = {0};
+	int r = noria_group_open_at(&boots, NORIA_FOREVER, NULL, site), result = 0;
+
+	if (r < 0)
+		return r;
+	run->boots = &boots;
+	r = noria_spawn_at(&boots, run->request.fn, run->request.arg, &options, site);
+	if (r >= 0) {
+		watch(&test);
+		r = noria_child_wait(&test, &result);
+	}
+	if (r >= 0 && result >= 0)
+		drain_hosts(run);
+	r = noria_group_close_at(&boots, r == -ECANCELED ? 0 : r, site);
+	run->boots = NULL;
+	free_hosts(run);
+	return r < 0 ? r : result;
+}
+
+/* ---- making ---- */
+
+static struct noria_sim_host *find(struct testing_run *run, const char *name)
+{
+	for (struct list *node = run->hosts.next; node != &run->hosts; node = node->next) {
+		struct noria_sim_host *host = list_entry(node, struct noria_sim_host, node);
+
+		if (strcmp(host->name, name) == 0)
+			return host;
+	}
+	return NULL;
+}
+
+static unsigned count_hosts(const struct testing_run *run)
+{
+	unsigned count = 0;
+
+	for (const struct list *node = run->hosts.next; node != &run->hosts; node = node->next)
+		count++;
+	return count;
+}
+
+/* In the world: found, or made. Returns NULL with noria_message(). */
+static struct sim_host *simulate(struct testing_run *run, const char *name, const char *address, char *text)
+{
+	struct sim_host *simulated = sim_host_named(run->world, name);
+
+	if (simulated) {
+		snprintf(text, INET6_ADDRSTRLEN, "%s", simulated->number == 0 ? "10.0.0.1" : "");
+		return simulated;
+	}
+	if (address)
+		snprintf(text, INET6_ADDRSTRLEN, "%s", address);
+	else
+		snprintf(text, INET6_ADDRSTRLEN, "10.0.0.%u", run->world->hosts_count + 1);
+	return sim_host_add(run->world, name, text, &simulated) < 0 ? NULL : simulated;
+}
+
+struct noria_sim_host *noria_sim_host_named(const char *name, const char *address)
+{
+	struct testing_run *run = testing_run;
+	struct noria_sim_host *host;
+
+	if (!run || !run->boots) {
+		noria_refuse(-EINVAL, "a host outside noria_sim_run()");
+		return NULL;
+	}
+	host = find(run, name);
+	if (host)
+		return host;
+	if (strlen(name) >= sizeof host->name || !(host = calloc(1, sizeof *host))) {
+		noria_refuse(-EINVAL, "a host's name of more than 63 bytes, or no memory");
+		return NULL;
+	}
+	if (run->world)
+		host->simulated = simulate(run, name, address, host->address);
+	else
+		snprintf(host->address, sizeof host->address, "127.0.%u.1", count_hosts(run) + 1);
+	if (run->world && !host->simulated) {
+		free(host);
+		return NULL;
+	}
+	snprintf(host->name, sizeof host->name, "%s", name);
+	host->up = true;
+	list_init(&host->callers);
+	list_push_back(&run->hosts, &host->node);
+	return host;
+}
+
+const char *noria_sim_address(const struct noria_sim_host *host)
+{
+	return host ? host->address : "";
+}
+
+/* On which the calling task is; NULL: none that was asked for. */
+static struct noria_sim_host *own_host(void)
+{
+	const struct scope *scope = noria_loop && noria_loop->current ? noria_loop->current->scope : NULL;
+
+	for (; scope && testing_run; scope = scope->parent)
+		for (struct list *node = testing_run->hosts.next; node != &testing_run->hosts; node = node->next) {
+			struct noria_sim_host *host = list_entry(node, struct noria_sim_host, node);
+
+			if (host->boot == scope)
+				return host;
+		}
+	return NULL;
+}
+
+const char *noria_sim_host_name(void)
+{
+	const struct noria_sim_host *host;
+
+	if (testing_run && testing_run->world && noria_loop && noria_loop->current)
+		return sim_host_numbered(testing_run->world, noria_loop->current->persona)->name;
+	host = own_host();
+	return host ? host->name : "localhost";
+}
+
+int noria_sim_start_at(struct noria_sim_host *host, noria_task_fn *fn, void *arg, const struct noria_site *site)
+{
+	struct noria_spawn_options options = {.service = true};
+	uint16_t persona;
+	int r;
+
+	if (!host || !fn || !testing_run || !testing_run->boots)
+		return noria_refuse(-EINVAL, "noria_sim_start() without a host, a function or a run");
+	if (host->fn)
+		return noria_refuse(-EBUSY, "host %s was started before. Remedy: noria_sim_restart() boots it again",
+				    host->name);
+	options.name = host->name;
+	host->fn = fn;
+	host->arg = arg;
+	host->site = site;
+	host->wanted = true;
+	persona = noria_loop->current->persona;
+	noria_loop->current->persona = 0;
+	r = noria_spawn_at(testing_run->boots, keep, host, &options, site);
+	noria_loop->current->persona = persona;
+	if (r < 0)
+		host->fn = NULL;
+	return r < 0 ? r : 0;
+}
+
+/* ---- crashing ---- */
+
+static void lose_power(struct noria_sim_host *host)
+{
+	host->up = false;
+	host->crashed = true;
+	host->wanted = false;
+	if (host->simulated)
+		sim_host_crash(host->simulated);
+	if (host->boot)
+		noria_scope_interrupt(host->boot, NORIA_CAUSE_EXPLICIT, noria_loop->current, host->site,
+				      "its host crashed");
+}
+
+static void power_up(struct noria_sim_host *host)
+{
+	host->up = true;
+	if (host->simulated)
+		sim_host_restart(host->simulated);
+}
+
+static int refuse_own(const struct noria_sim_host *host, const char *what)
+{
+	if (!host || !noria_loop || !noria_loop->current)
+		return noria_refuse(-EINVAL, "%s without a host or outside a run", what);
+	if (host == own_host())
+		return noria_refuse(-EINVAL, "%s by a task of that host, %s, itself", what, host->name);
+	return 0;
+}
+
+int noria_sim_crash(struct noria_sim_host *host)
+{
+	int r = refuse_own(host, "noria_sim_crash()");
+
+	if (r >= 0)
+		r = noria_check();
+	if (r < 0)
+		return r;
+	if (host->up)
+		lose_power(host);
+	return await_end(host);
+}
+
+int noria_sim_restart(struct noria_sim_host *host)
+{
+	int r = refuse_own(host, "noria_sim_restart()");
+
+	if (r >= 0 && !host->fn)
+		r = noria_refuse(-EINVAL, "host %s was never started", host->name);
+	if (r >= 0)
+		r = noria_check();
+	if (r < 0 || (host->up && host->boot))
+		return r;
+	r = await_end(host);
+	if (!host->up)
+		power_up(host);
+	give_power(host);
+	return r;
+}
+
+bool noria_sim_is_up(const struct noria_sim_host *host)
+{
+	return host && host->up;
+}
+
+static void come_back(struct sim_world *world, struct sim_event *event)
+{
+	struct noria_sim_host *host = container_of(event, struct noria_sim_host, back);
+
+	if (!host->up)
+		power_up(host);
+	give_power(host);
+	if (world->ring)
+		world->ring->ring.class->wake(&world->ring->ring);
+}
+
+void testing_hosts_strike(struct testing_run *run)
+{
+	struct noria_sim_host *running[SIM_HOSTS_MAX], *host;
+	unsigned count = 0;
+
+	for (struct list *node = run->hosts.next; node && node != &run->hosts; node = node->next) {
+		host = list_entry(node, struct noria_sim_host, node);
+		if (host->boot && host->up && count < SIM_HOSTS_MAX)
+			running[count++] = host;
+	}
+	if (count == 0 || !sim_strikes(run->plan, SIM_FAULT_CRASH))
+		return;
+	host = running[sim_draw(run->world, SIM_CHOICE_FATE, count)];
+	lose_power(host);
+	host->back.happen = come_back;
+	sim_event_at(run->world, &host->back, run->world->now + sim_draw_latency(run->world, BACK_NS));
+}
+
+int noria_sim_signal(struct noria_sim_host *host, int signal_number)
+{
+	if (!host || (signal_number != SIGTERM && signal_number != SIGINT))
+		return noria_refuse(-EINVAL, "noria_sim_signal() knows SIGTERM and SIGINT");
+	if (!host->boot)
+		return noria_refuse(-ESRCH, "the main task of host %s does not run", host->name);
+	if (host->simulated)
+		sim_host_signal(host->simulated, signal_number);
+	if (host->signals++ == 0)
+		noria_scope_begin_drain(host->boot, noria_loop->current, host->site, "a signal to its host");
+	else
+		noria_scope_interrupt(host->boot, NORIA_CAUSE_SHUTDOWN, noria_loop->current, host->site,
+				      "a second signal to its host");
+	return 0;
+}
+
+unsigned noria_sim_enter_(struct noria_sim_host *host)
+{
+	unsigned before = noria_loop && noria_loop->current ? noria_loop->current->persona : 0;
+
+	if (host && host->simulated && noria_loop && noria_loop->current)
+		set_persona(host);
+	return before;
+}
+
+void noria_sim_leave_(unsigned *before)
+{
+	if (noria_loop && noria_loop->current)
+		noria_loop->current->persona = (uint16_t)*before;
+}
+
+/* ---- what lies between them, and in them ---- */
+
+static struct sim_link link_from_public(const struct noria_sim_link *link)
+{
+	return (struct sim_link){
+		.latency_ns = link->latency_ns,
+		.jitter_ns = link->jitter_ns,
+		.bandwidth = link->bytes_per_sec,
+		.loss_ppm = (uint32_t)(link->loss * 1e6),
+		.duplicate_ppm = (uint32_t)(link->duplicate * 1e6),
+	};
+}
+
+/* For each pair of hosts that is meant, this way; NULL means any. */
+static void for_pairs(struct noria_sim_host *from, struct noria_sim_host *to,
+		      void (*act)(struct sim_host *from, struct sim_host *to, const void *arg), const void *arg)
+{
+	struct sim_world *world = testing_run->world;
+
+	for (unsigned i = 0; i < world->hosts_count; i++)
+		for (unsigned j = 0; j < world->hosts_count; j++)
+			if (i != j && (!from || from->simulated == world->hosts[i]) &&
+			    (!to || to->simulated == world->hosts[j]))
+				act(world->hosts[i], world->hosts[j], arg);
+}
+
+static void set_link(struct sim_host *from, struct sim_host *to, const void *arg)
+{
+	sim_net_link(from, to, arg);
+}
+
+static void set_partition(struct sim_host *from, struct sim_host *to, const void *arg)
+{
+	sim_net_partition(from, to, *(const bool *)arg);
+}
+
+int noria_sim_set_link(struct noria_sim_host *a, struct noria_sim_host *b, const struct noria_sim_link *public)
+{
+	struct sim_link link;
+
+	if (!public || public->latency_ns < 0 || public->jitter_ns < 0 || !(public->loss >= 0 && public->loss <= 1) ||
+	    !(public->duplicate >= 0 && public->duplicate <= 1))
+		return noria_refuse(-EINVAL, "noria_sim_set_link(): a negative time, or a probability beyond 0 to 1");
+	if (!testing_run || !testing_run->world)
+		return 0;
+	link = link_from_public(public);
+	for_pairs(a, b, set_link, &link);
+	for_pairs(b, a, set_link, &link);
+	return 0;
+}
+
+static int partition(struct noria_sim_host *from, struct noria_sim_host *to, bool cut)
+{
+	if (from && from == to)
+		return noria_refuse(-EINVAL, "a partition between a host and itself");
+	if (testing_run && testing_run->world)
+		for_pairs(from, to, set_partition, &cut);
+	return 0;
+}
+
+int noria_sim_partition(struct noria_sim_host *from, struct noria_sim_host *to)
+{
+	return partition(from, to, true);
+}
+
+int noria_sim_heal(struct noria_sim_host *from, struct noria_sim_host *to)
+{
+	return partition(from, to, false);
+}
+
+void noria_sim_clock(struct noria_sim_host *host, int64_t skew_ns, int64_t drift_ppm)
+{
+	if (!host || !host->simulated)
+		return;
+	host->simulated->skew_ns = skew_ns;
+	host->simulated->drift_ppm = drift_ppm;
+}
+
+int noria_sim_disk(struct noria_sim_host *host, uint64_t capacity, int64_t latency_ns)
+{
+	struct sim_disk *disk;
+
+	if (!host || latency_ns < 0)
+		return noria_refuse(-EINVAL, "noria_sim_disk() without a host, or with a negative time");
+	if (!host->simulated)
+		return 0;
+	disk = sim_disk_of(host->simulated);
+	if (!disk)
+		return noria_refuse(-ENOMEM, "no memory for a simulated disk");
+	sim_disk_set_capacity(disk, capacity ? capacity : UINT64_C(1) << 30);
+	host->simulated->disk_ns = latency_ns;
+	return 0;
+}
