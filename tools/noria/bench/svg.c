@@ -20,7 +20,7 @@
 #define HEAD_HEIGHT  96
 #define ROW_HEIGHT   22
 #define NINES_MAX    5
-#define LABEL_MAX    44
+#define LABEL_MAX    42
 
 struct sheet {
 	FILE *out;
@@ -45,7 +45,7 @@ static void choose_colours(struct sheet *sheet)
 				 230 - 230 * i / (sheet->count - 1));
 }
 
-static const double columns[] = {490, 570, 650, 725, 800, 860, 920};
+static const double columns[] = {450, 525, 600, 675, 750, 825, 920};
 
 static void print_cell(const struct sheet *sheet, unsigned column, const char *class, const char *text)
 {
