@@ -143,17 +143,35 @@ UNIT(whole, reads_files_that_know_their_size_and_others)
 	return 0;
 }
 
+static size_t mapped_bytes(void)
+{
+	FILE *file = fopen("/proc/self/statm", "re");
+	size_t pages = 0;
+
+	MUST(file && fscanf(file, "%zu", &pages) == 1 && fclose(file) == 0);
+	return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 UNIT(whole, reads_no_more_than_is_allowed)
 {
-	int fd = make_place();
+	int fd = make_place(), huge;
 	void *data = NULL;
-	size_t size = 99;
+	size_t size = 99, before;
 
 	make_file(fd, "file", "content", 0600);
 	EXPECT_EQ(noria_read_file(fd, "file", 6, &data, &size), -EFBIG);
 	EXPECT(strstr(noria_message(), "file has more than 6"));
 	EXPECT_EQ(noria_read_file(AT_FDCWD, "/proc/self/status", 100, &data, &size), -EFBIG);
 	EXPECT_EQ(noria_read_file(AT_FDCWD, "/dev/zero", 1 << 20, &data, &size), -EFBIG);
+	before = mapped_bytes();
+	for (int i = 0; i < 64; i++) /* and what was read is freed */
+		EXPECT_EQ(noria_read_file(AT_FDCWD, "/dev/zero", 1 << 20, &data, &size), -EFBIG);
+	EXPECT(mapped_bytes() < before + (16U << 20));
+	/* One that says that it is too large is not even begun: there is no memory for what is allowed. */
+	MUST((huge = openat(fd, "huge", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) >= 0);
+	MUST(ftruncate(huge, INT64_C(1) << 42) == 0 && close(huge) == 0);
+	EXPECT_EQ(noria_read_file(fd, "huge", (size_t)1 << 41, &data, &size), -EFBIG);
+	MUST(unlinkat(fd, "huge", 0) == 0);
 	EXPECT_EQ(noria_read_file(fd, "nowhere", 6, &data, &size), -ENOENT);
 	EXPECT_EQ(noria_read_file(fd, ".", 100000, &data, &size), -EISDIR);
 	EXPECT_EQ(noria_within(0, noria_read_file(fd, "file", 7, &data, &size)), -ETIMEDOUT);
