@@ -94,6 +94,14 @@ static void announce(int fd)
 	fflush(stdout);
 }
 
+void bench_no_delay(int fd)
+{
+	const int on = 1;
+
+	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+		bench_die("TCP_NODELAY", errno);
+}
+
 int bench_listen(const char *text)
 {
 	const struct sockaddr_in address = bench_parse_address(text);
@@ -110,8 +118,7 @@ int bench_listen(const char *text)
 		bench_die("socket", errno);
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-		bench_die("TCP_NODELAY", errno);
+	bench_no_delay(fd);
 	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		bench_die("bind", errno);
 	if (listen(fd, SOMAXCONN) < 0)

@@ -2,7 +2,7 @@
 /*
  * What the benchmark programs share: addresses, listening sockets and clocks.
  *
- * The three programs are measured against each other, so everything that is not the
+ * The programs are measured against each other, so everything that is not the
  * thing being compared lives here once and is the same in all of them.
  */
 #pragma once
@@ -34,6 +34,9 @@ unsigned int bench_file_limit(void);
  * SIGINT end the program with status 0.
  */
 int bench_listen(const char *text);
+
+/* TCP_NODELAY. Ends the program when that, or the socket, is not to be had. */
+void bench_no_delay(int fd);
 
 static inline uint64_t bench_now_ns(void)
 {

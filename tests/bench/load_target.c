@@ -13,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,15 +194,13 @@ struct slice target_run(struct target *t, uint64_t length_ns)
 
 static int connect_one(const struct target *t)
 {
-	const int on = 1;
 	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		bench_die("socket", errno);
 	if (connect(fd, (const struct sockaddr *)&t->address, sizeof(t->address)) < 0)
 		bench_die("connect", errno);
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
-		bench_die("TCP_NODELAY", errno);
+	bench_no_delay(fd);
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
 		bench_die("O_NONBLOCK", errno);
 	return fd;

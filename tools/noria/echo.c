@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * `noria echo`: every byte that comes in goes back. It exists to be measured, against the same thing written on raw
- * epoll, so it does nothing else: one task a connection, no timeout, no log.
+ * epoll, so it does nothing else: one task a connection, no log, and no timeout unless --idle asks for one, to see what that costs.
  *
  * --direct takes connections as direct descriptors, which spare the kernel a look-up for each operation; but a send on
  * one cannot be tried by a system call first.
@@ -27,17 +27,38 @@ struct echo {
 	struct address address;
 	noria_task_fn *connection;
 	bool direct;
+	int64_t idle_ns; /* 0: for ever */
 	struct noria_config config;
 };
 
+struct connection {
+	int fd;
+	int64_t idle_ns;
+};
+
+static ssize_t next(const struct connection *connection, struct noria_recv_stream *stream, const void **ret_data)
+{
+	if (connection->idle_ns == 0)
+		return noria_recv_stream_next(stream, ret_data);
+	return noria_within(connection->idle_ns, noria_recv_stream_next(stream, ret_data));
+}
+
+static ssize_t receive(const struct connection *connection, void *buffer, size_t size)
+{
+	if (connection->idle_ns == 0)
+		return noria_recv(connection->fd, buffer, size, 0);
+	return noria_within(connection->idle_ns, noria_recv(connection->fd, buffer, size, 0));
+}
+
 static int echo_stream(void *arg)
 {
-	int fd = *(int *)arg;
+	const struct connection *connection = arg;
+	int fd = connection->fd;
 	struct noria_recv_stream stream;
 	const void *data;
 	if (noria_recv_stream_open(&stream, fd) == 0) {
 		ssize_t size;
-		while ((size = noria_recv_stream_next(&stream, &data)) > 0)
+		while ((size = next(connection, &stream, &data)) > 0)
 			if (noria_send_all(fd, data, (size_t)size, 0) < 0)
 				break;
 		noria_recv_stream_close(&stream);
@@ -48,17 +69,18 @@ static int echo_stream(void *arg)
 
 static int echo_recv(void *arg)
 {
-	int fd = *(int *)arg;
+	const struct connection *connection = arg;
+	int fd = connection->fd;
 	char buffer[BUFFER_SIZE];
 	ssize_t size;
-	while ((size = noria_recv(fd, buffer, sizeof buffer, 0)) > 0)
+	while ((size = receive(connection, buffer, sizeof buffer)) > 0)
 		if (noria_send_all(fd, buffer, (size_t)size, 0) < 0)
 			break;
 	noria_close(fd);
 	return 0;
 }
 
-static int accept_loop(struct listener *listener, struct noria_group *group, noria_task_fn *connection)
+static int accept_loop(struct listener *listener, struct noria_group *group, const struct echo *echo)
 {
 	struct sockaddr_storage peer;
 	socklen_t size;
@@ -66,7 +88,8 @@ static int accept_loop(struct listener *listener, struct noria_group *group, nor
 		int fd = listener_accept(listener, &peer, &size);
 		if (fd < 0)
 			return fd;
-		int error = noria_spawn_copy(group, connection, &fd, sizeof fd);
+		struct connection connection = {fd, echo->idle_ns};
+		int error = noria_spawn_copy(group, echo->connection, &connection, sizeof connection);
 		if (error < 0) {
 			noria_close(fd);
 			if (error == -ECANCELED)
@@ -85,7 +108,7 @@ static int echo_main(void *arg)
 	listener.direct = echo->direct;
 	int error = noria_group_open(&group);
 	if (error == 0) {
-		error = accept_loop(&listener, &group, echo->connection);
+		error = accept_loop(&listener, &group, echo);
 		if (noria_draining())
 			noria_group_cancel(&group);
 		error = noria_group_close(&group, error);
@@ -96,7 +119,7 @@ static int echo_main(void *arg)
 
 static void print_help(void)
 {
-	puts("Usage: noria echo [--listen ADDR:PORT] [--mode stream|recv] [--direct]\n"
+	puts("Usage: noria echo [--listen ADDR:PORT] [--mode stream|recv] [--idle SECONDS] [--direct]\n"
 	     "\n"
 	     "A TCP server that sends back what it receives, for benchmarks. It prints\n"
 	     "\"listening on ADDR:PORT\" once it is ready and ends on SIGINT or SIGTERM.\n"
@@ -105,6 +128,7 @@ static void print_help(void)
 	     "  --listen ADDR:PORT      where to listen; port 0 takes a free one (127.0.0.1:7007)\n"
 	     "  --mode stream           one submission receives all messages of a connection (the default)\n"
 	     "  --mode recv             one submission a message\n"
+	     "  --idle SECONDS          hang up when so long nothing comes (0: never, the default)\n"
 	     "  --direct                connections are direct descriptors of the ring\n"
 	     "  --help                  this text\n"
 	     "\n"
@@ -128,11 +152,9 @@ static int run(struct echo *echo)
 int cmd_echo(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"listen", required_argument, NULL, 'l'},
-		{"mode", required_argument, NULL, 'm'},
-		{"direct", no_argument, NULL, 'd'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+		{"listen", required_argument, NULL, 'l'}, {"mode", required_argument, NULL, 'm'},
+		{"idle", required_argument, NULL, 'i'},   {"direct", no_argument, NULL, 'd'},
+		{"help", no_argument, NULL, 'h'},         {0},
 	};
 	struct echo echo = {.connection = echo_stream};
 	const char *listen = "127.0.0.1:7007";
@@ -149,6 +171,10 @@ int cmd_echo(int argc, char **argv)
 				return EXIT_USAGE;
 			}
 			echo.connection = *optarg == 'r' ? echo_recv : echo_stream;
+			break;
+		case 'i':
+			if (!option_seconds("echo", "idle", optarg, &echo.idle_ns))
+				return EXIT_USAGE;
 			break;
 		case 'd':
 			echo.direct = true;

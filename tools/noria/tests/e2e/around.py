@@ -81,6 +81,7 @@ def arguments(root):
         (["serve", os.path.join(root, "nowhere"), "--listen", "127.0.0.1:0"], 1, "No such file"),
         (["serve", root, "--listen", "192.0.2.1:0"], 1, "not an address of this machine"),
         (["echo", "--mode", "fast"], 2, "stream or recv"), (["echo", "here"], 2, "--listen"),
+        (["echo", "--idle", "soon"], 2, "seconds"),
     ]:
         got, out, errors = run(*arguments_given)
         equal(got, code, arguments_given, out, errors)
@@ -115,3 +116,7 @@ def echo(root):
                 client.send(b"still there?")
                 equal(client.socket.recv(100), b"still there?")
                 server.end(signal.SIGTERM)
+        with Server(None, "--mode", mode, "--idle", "0.05", command="echo") as server, server.connect() as client:
+            client.send(b"once")
+            equal(client.socket.recv(100), b"once")
+            equal(client.socket.recv(100), b"", "nobody hung up")

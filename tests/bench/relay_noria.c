@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The relay of relay.h as tasks of noria. A proxied connection is two tasks, one a direction, of which the first to end
+ * ends the other; with more upstreams a client is one task, which sends to all and then reads from each in turn.
+ */
+#include "relay.h"
+
+#include <errno.h>
+#include <noria/noria.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct direction {
+	int from, to;
+	struct noria_group *both;
+};
+
+static struct relay_options options;
+
+static int connect_upstream(int *ret_fd)
+{
+	int fd = noria_try(noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+	int r = noria_connect(fd, (const struct sockaddr *)&options.upstream, sizeof options.upstream);
+
+	if (r < 0) {
+		noria_close(fd);
+		return r;
+	}
+	bench_no_delay(fd);
+	*ret_fd = fd;
+	return 0;
+}
+
+static int pass(void *arg)
+{
+	const struct direction *direction = arg;
+	struct noria_recv_stream stream;
+	const void *data;
+	ssize_t size;
+
+	noria_try(noria_recv_stream_open(&stream, direction->from));
+	while ((size = noria_recv_stream_next(&stream, &data)) > 0)
+		if (noria_send_all(direction->to, data, (size_t)size, 0) < 0)
+			break;
+	noria_recv_stream_close(&stream);
+	noria_group_cancel(direction->both);
+	return 0;
+}
+
+static int proxy(int fd)
+{
+	struct noria_group both;
+	int upstream;
+
+	noria_try(connect_upstream(&upstream));
+	int r = noria_group_open(&both);
+	if (r == 0) {
+		struct direction up = {fd, upstream, &both}, down = {upstream, fd, &both};
+
+		r = noria_spawn(&both, pass, &up);
+		if (r == 0)
+			r = noria_spawn(&both, pass, &down);
+		r = (int)noria_group_close(&both, r);
+	}
+	noria_close(upstream);
+	return r;
+}
+
+/* A message of options.size bytes; 0 when the peer has ended. */
+static ssize_t receive(struct noria_recv_stream *stream, char *message)
+{
+	const void *data;
+	ssize_t n = 1;
+
+	for (size_t got = 0; got < options.size; got += (size_t)n) {
+		n = noria_recv_stream_next(stream, &data);
+		if (n <= 0)
+			return n;
+		if (got + (size_t)n > options.size)
+			return -EPROTO;
+		memcpy(message + got, data, (size_t)n);
+	}
+	return n;
+}
+
+static ssize_t exchange(int fd, struct noria_recv_stream *client, const int *fds, struct noria_recv_stream *streams)
+{
+	char message[RELAY_SIZE_MAX];
+	ssize_t n = receive(client, message);
+
+	for (unsigned i = 0; n > 0 && i < options.fan; i++)
+		n = noria_send_all(fds[i], message, options.size, 0);
+	for (unsigned i = 0; n > 0 && i < options.fan; i++)
+		n = receive(&streams[i], message);
+	return n > 0 ? noria_send_all(fd, message, options.size, 0) : n;
+}
+
+static int open_upstream(int *ret_fd, struct noria_recv_stream *stream)
+{
+	noria_try(connect_upstream(ret_fd));
+	int r = noria_recv_stream_open(stream, *ret_fd);
+	if (r < 0)
+		noria_close(*ret_fd);
+	return r;
+}
+
+static int fan_out(int fd)
+{
+	struct noria_recv_stream client, streams[RELAY_FAN_MAX];
+	int fds[RELAY_FAN_MAX];
+	unsigned open = 0;
+	int r = noria_recv_stream_open(&client, fd);
+
+	if (r < 0)
+		return r;
+	while (r == 0 && open < options.fan) {
+		r = open_upstream(&fds[open], &streams[open]);
+		open += r == 0;
+	}
+	while (r == 0 && exchange(fd, &client, fds, streams) > 0)
+		;
+	while (open-- > 0) {
+		noria_recv_stream_close(&streams[open]);
+		noria_close(fds[open]);
+	}
+	noria_recv_stream_close(&client);
+	return r;
+}
+
+static int connection(void *arg)
+{
+	int fd = *(int *)arg;
+	int r = options.fan == 1 ? proxy(fd) : fan_out(fd);
+
+	noria_close(fd);
+	return r == -ECANCELED ? r : 0;
+}
+
+static int serve(void *arg)
+{
+	int listener = *(int *)arg, fd;
+	struct noria_group group;
+
+	noria_try(noria_group_open(&group));
+	while ((fd = noria_accept(listener, NULL, NULL)) >= 0)
+		noria_try(noria_spawn_copy(&group, connection, &fd, sizeof fd));
+	return (int)noria_group_close(&group, fd);
+}
+
+int main(int argc, char **argv)
+{
+	int listener, r;
+
+	options = relay_parse(argc, argv);
+	listener = bench_listen(options.listen);
+	r = noria_run(NULL, serve, &listener);
+	if (r < 0)
+		bench_die(noria_message(), r);
+	return 0;
+}
