@@ -138,7 +138,9 @@ static int64_t move_all(struct sim_request *request, struct sim_transfer *whole,
 	}
 }
 
-static int64_t receive(struct sim_request *request, const struct iovec *vector, size_t count, struct msghdr *message)
+/* Of a socket's: to or from this vector, with `message` for address and control data. */
+static int64_t exchange(struct sim_request *request, const struct iovec *vector, size_t count, struct msghdr *message,
+			bool out)
 {
 	struct sim_transfer transfer = {
 		.vector = vector,
@@ -152,7 +154,12 @@ static int64_t receive(struct sim_request *request, const struct iovec *vector, 
 
 	if (!request->file->class->is_socket)
 		return -ENOTSOCK;
-	return move_all(request, &transfer, false);
+	return move_all(request, &transfer, out);
+}
+
+static int64_t receive(struct sim_request *request, const struct iovec *vector, size_t count, struct msghdr *message)
+{
+	return exchange(request, vector, count, message, false);
 }
 
 int64_t sim_run_recv(struct sim_request *request)
@@ -223,37 +230,20 @@ int64_t sim_run_recvmsg(struct sim_request *request)
 	return r;
 }
 
-static int64_t send_out(struct sim_request *request, const struct iovec *vector, size_t count, struct msghdr *message)
-{
-	struct sim_transfer transfer = {
-		.vector = vector,
-		.count = count,
-		.size = vector_size(vector, count),
-		.offset = -1,
-		.flags = (int)request->sqe.msg_flags,
-		.message = message,
-		.host = request->host,
-	};
-
-	if (!request->file->class->is_socket)
-		return -ENOTSOCK;
-	return move_all(request, &transfer, true);
-}
-
 int64_t sim_run_send(struct sim_request *request)
 {
 	const struct io_uring_sqe *sqe = &request->sqe;
 	struct iovec vector = {.iov_base = (void *)(uintptr_t)sqe->addr, .iov_len = sqe->len};
 	struct msghdr message = {.msg_name = (void *)(uintptr_t)sqe->addr2, .msg_namelen = sqe->addr_len};
 
-	return send_out(request, &vector, 1, sqe->addr2 ? &message : NULL);
+	return exchange(request, &vector, 1, sqe->addr2 ? &message : NULL, true);
 }
 
 int64_t sim_run_sendmsg(struct sim_request *request)
 {
 	struct msghdr *message = (void *)(uintptr_t)request->sqe.addr;
 
-	return send_out(request, message->msg_iov, message->msg_iovlen, message);
+	return exchange(request, message->msg_iov, message->msg_iovlen, message, true);
 }
 
 /* ---- from one file to another ---- */
