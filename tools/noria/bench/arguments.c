@@ -52,7 +52,7 @@ static void print_help(void)
 	     "  --limit S               keeping up also means a 99th percentile of at most S seconds\n"
 	     "\n"
 	     "The time, in seconds:\n"
-	     "  --duration S            what is measured (10; a turn of --compare: 1)\n"
+	     "  --duration S            what is measured (10; a step of --rate-sweep: 3; a turn of --compare: 1)\n"
 	     "  --warmup S              before that, not counted (1; a turn of --compare: 0.3)\n"
 	     "  --ramp S                before that, connections come one after another (0)\n"
 	     "  --timeout S             for an answer, and for a connection (5)\n"
@@ -412,8 +412,8 @@ static void settle(const struct reading *reading)
 		plan->method = plan->body ? "POST" : "GET";
 	if (plan->threads > plan->connections)
 		plan->threads = plan->connections;
-	if (plan->compare && !given(reading, OPTION_DURATION))
-		plan->duration_ns = noria_sec(1);
+	if (!given(reading, OPTION_DURATION) && (plan->compare || plan->rates_count > 0))
+		plan->duration_ns = noria_sec(plan->compare ? 1 : 3);
 	if (plan->compare && !given(reading, OPTION_WARMUP))
 		plan->warmup_ns = noria_msec(300);
 }

@@ -42,7 +42,6 @@ int datagram_ask(struct caller *caller, const int64_t *from_ns, unsigned count, 
 static int hear(struct caller *caller, const struct noria_datagram *datagram, int64_t now_ns)
 {
 	const struct script *script = caller->shard->script;
-	struct tally *tally = &caller->shard->tally;
 	struct stamp stamp;
 	if (datagram->size != script->size)
 		return -EBADMSG;
@@ -56,11 +55,7 @@ static int hear(struct caller *caller, const struct noria_datagram *datagram, in
 		return 0; /* too late, or a second time */
 	free_place(caller, stamp.place);
 	caller_answered(caller, &flight, now_ns);
-	struct slice *slice = tally_slice(tally, now_ns);
-	if (slice) {
-		slice->bytes += datagram->size;
-		tally->bytes += datagram->size;
-	}
+	tally_bytes(&caller->shard->tally, datagram->size, now_ns);
 	return 0;
 }
 

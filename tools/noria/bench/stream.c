@@ -35,22 +35,12 @@ static int take_answers(struct caller *caller, unsigned count, int64_t now_ns)
 	return 0;
 }
 
-static void count_bytes(struct caller *caller, size_t size, int64_t now_ns)
-{
-	struct tally *tally = &caller->shard->tally;
-	struct slice *slice = tally_slice(tally, now_ns);
-	if (slice) {
-		slice->bytes += size;
-		tally->bytes += size;
-	}
-}
-
 /* Bytes came. Returns: 1 to go on; 0 when the talk is over; a negative errno. */
 static int hear(struct caller *caller, const char *bytes, size_t size)
 {
 	int64_t now_ns = noria_now();
 	int answers = reader_feed(&caller->reader, bytes, size);
-	count_bytes(caller, size, now_ns);
+	tally_bytes(&caller->shard->tally, size, now_ns);
 	if (answers < 0 || take_answers(caller, (unsigned)answers, now_ns) < 0) {
 		caller->trouble = TROUBLE_BAD;
 		return -EBADMSG;

@@ -63,10 +63,24 @@ void tally_latency(struct tally *tally, int64_t latency_ns)
 
 struct slice *tally_slice(struct tally *tally, int64_t now_ns)
 {
+	if (tally->now && now_ns - tally->now_ns >= 0 && now_ns - tally->now_ns < tally->slice_ns)
+		return tally->now;
 	if (now_ns < tally->begin_ns)
 		return NULL;
 	uint64_t number = (uint64_t)(now_ns - tally->begin_ns) / (uint64_t)tally->slice_ns;
-	return number < tally->slices_count ? &tally->slices[number] : NULL;
+	if (number >= tally->slices_count)
+		return NULL;
+	tally->now_ns = tally->begin_ns + (int64_t)number * tally->slice_ns;
+	return tally->now = &tally->slices[number];
+}
+
+void tally_bytes(struct tally *tally, size_t size, int64_t now_ns)
+{
+	struct slice *slice = tally_slice(tally, now_ns);
+	if (slice) {
+		slice->bytes += size;
+		tally->bytes += size;
+	}
 }
 
 void tally_answer(struct tally *tally, int64_t latency_ns, int64_t now_ns)

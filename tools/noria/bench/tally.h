@@ -31,6 +31,8 @@ struct tally {
 	struct hdr_histogram *latency; /* nanoseconds, three digits */
 	struct slice *slices;
 	unsigned slices_count;
+	struct slice *now; /* the slice of the last look, which is mostly that of the next: it begins then */
+	int64_t now_ns;
 	uint64_t answers; /* that came within the measured time */
 	uint64_t bytes;   /* of answers */
 	uint64_t troubles[TROUBLE_KINDS];
@@ -46,7 +48,9 @@ void tally_done(struct tally *tally);
 /* A latency, by whose rules it may count or not; and an answer that came now, within the measured time. */
 void tally_latency(struct tally *tally, int64_t latency_ns);
 void tally_answer(struct tally *tally, int64_t latency_ns, int64_t now_ns);
-/* Of a thing that is not tied to one answer: the slice of that time; NULL outside the measured time. */
+/* Bytes that came now. */
+void tally_bytes(struct tally *tally, size_t size, int64_t now_ns);
+/* The slice of that time; NULL outside the measured time. */
 struct slice *tally_slice(struct tally *tally, int64_t now_ns);
 
 void tally_add(struct tally *sum, const struct tally *more);

@@ -128,6 +128,8 @@ static bool read_authority(const char *rest, struct target *target)
 	char *port = split_port(text, &host);
 	if (port == NULL && target->scheme != SCHEME_HTTP)
 		return refuse(target->url, "no port in it");
+	if (rest[length] == '?')
+		return refuse(target->url, "there is no path before the question mark: write /?");
 	if (target->scheme == SCHEME_HTTP && strpbrk(target->path, " \r\n\t#"))
 		return refuse(target->url, "the path has a blank or a fragment in it (a blank is %20)");
 	return resolve(host, port ? port : "80", target);

@@ -87,7 +87,7 @@ def arguments(_):
             ([url, "--size", "9"], 1, "--body"), (["tcp" + url[4:-1], "--method", "PUT"], 1, "http://"),
             (["ftp://x/"], 1, "http://"), (["https://x/"], 1, "TLS"), (["tcp://127.0.0.1"], 1, "no port"),
             (["http:///x"], 1, "no host"), (["http://127.0.0.1:99999/"], 1, "65535"), (["udp://127.0.0.1:9", "--size", "8"], 1, "16"),
-            (["unix:" + "x" * 200], 1, "too long"),
+            (["unix:" + "x" * 200], 1, "too long"), ([url[:-1] + "?a"], 1, "write /?"),
         ]:
             out, errors = run(*given, code=code)
             check(text in (out if code == 0 else errors), given, out, errors)
