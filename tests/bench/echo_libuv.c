@@ -3,8 +3,8 @@
  * The TCP echo server as one who knows libuv well would write it.
  *
  * One loop and one buffer for all connections, since uv_try_write() sends from it before the next read: nothing is
- * allocated for a request, and no write request is queued. What a peer does not take at once is kept, and the connection is not
- * read until it is out.
+ * allocated for a request, and no write request is queued. What a peer does not take at once is kept, and the
+ * connection is not read until it is out.
  */
 #include "bench.h"
 

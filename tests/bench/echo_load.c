@@ -124,6 +124,7 @@ static const char help[] = "usage: echo_load --connect ADDRESS:PORT [--server-pi
 			   "and prints one line of JSON for each server. Several servers are loaded by turns.\n"
 			   "\n"
 			   "  --server-pid PID  of the server named last: report also its time on the CPU\n"
+			   "  --idle N          of the server named last: connections more on which nothing is sent\n"
 			   "  --connections N   connections to each server (64)\n"
 			   "  --size BYTES      bytes a request (64)\n"
 			   "  --depth D         requests in flight on each connection (1)\n"
@@ -167,6 +168,11 @@ static void set_option(int option)
 		bench_parse_number("--server-pid", optarg, 1, INT32_MAX);
 		targets[target_count - 1].pid = optarg;
 		break;
+	case 'i':
+		if (target_count == 0)
+			bench_usage("--idle belongs after the --connect it goes with");
+		targets[target_count - 1].idle = bench_parse_number("--idle", optarg, 0, 1000000);
+		break;
 	case 'c':
 		load.connections = bench_parse_number("--connections", optarg, 1, 100000);
 		break;
@@ -198,6 +204,7 @@ static void parse_options(int argc, char **argv)
 	static const struct option options[] = {
 		{"connect", required_argument, NULL, 'a'},
 		{"server-pid", required_argument, NULL, 'p'},
+		{"idle", required_argument, NULL, 'i'},
 		{"connections", required_argument, NULL, 'c'},
 		{"size", required_argument, NULL, 's'},
 		{"depth", required_argument, NULL, 'd'},

@@ -22,6 +22,7 @@ void files_options(struct files_options *options, int argc, char **argv)
 	options->size = bench_parse_number("SIZE", argv[5], 512, 1 << 26);
 	if (stat(options->path, &status) < 0)
 		bench_die(options->path, errno);
+	options->sequential = strcmp(options->mode, "sequential") == 0;
 	options->blocks = (uint64_t)status.st_size / options->size;
 	if (options->blocks == 0)
 		bench_usage("the file is smaller than a read");

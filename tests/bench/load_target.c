@@ -20,11 +20,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PATTERN_SIZE (1U << 20) /* the pattern's period */
-#define READ_SIZE    (1U << 18)
-#define MAX_EVENTS   512
-#define STALL_MS     2000
-#define SETTLE_US    1000 /* for a server to fall asleep after its last answer */
+#define PATTERN_SIZE     (1U << 20) /* the pattern's period */
+#define READ_SIZE        (1U << 18)
+#define MAX_EVENTS       512
+#define STALL_MS         2000
+#define IDLE_PER_ADDRESS 20000
+#define SETTLE_US        1000 /* for a server to fall asleep after its last answer */
 
 struct connection {
 	int fd;
@@ -206,6 +207,25 @@ static int connect_one(const struct target *t)
 	return fd;
 }
 
+/* From an address of its own for every so many, since each has few ports. */
+static void connect_idle(const struct target *t, uint64_t number)
+{
+	const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	const struct sockaddr_in source = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + (uint32_t)(number / IDLE_PER_ADDRESS)),
+	};
+	const int on = 1;
+
+	if (fd < 0)
+		bench_die("socket", errno);
+	if (setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0 ||
+	    bind(fd, (const struct sockaddr *)&source, sizeof(source)) < 0)
+		bench_die("bind", errno);
+	if (connect(fd, (const struct sockaddr *)&t->address, sizeof(t->address)) < 0)
+		bench_die("connect", errno);
+}
+
 void target_open(struct target *t)
 {
 	fill_pattern();
@@ -215,6 +235,8 @@ void target_open(struct target *t)
 	if (t->epoll < 0 || !t->connections)
 		bench_die("set-up", errno);
 
+	for (uint64_t i = 0; i < t->idle; i++)
+		connect_idle(t, i);
 	for (uint64_t i = 0; i < t->load->connections; i++) {
 		struct connection *c = &t->connections[i];
 		struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};

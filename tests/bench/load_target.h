@@ -33,6 +33,7 @@ struct slice {
 struct target {
 	const struct load *load;
 	struct sockaddr_in address;
+	uint64_t idle;   /* connections more, on which nothing is ever sent */
 	const char *pid; /* "" when its time on the CPU is not asked for */
 	int epoll;
 	bool stopping; /* no new requests: the slice ends when all are answered */
