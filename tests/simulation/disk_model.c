@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAMES = 5, FILES = 512, BYTES = 5 * 4096, SEEDS = 100, CALLS = 300, STATES = CALLS + 2, NONE = -1 };
+enum { NAMES = 5, FILES = 512, BYTES = 5 * 4096, SEEDS = 40, CALLS = 300, STATES = CALLS + 2, NONE = -1 };
 
 struct model_file {
 	uint64_t number; /* of its inode */
