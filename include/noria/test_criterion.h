@@ -35,7 +35,8 @@
 		NORIA_TEST_COMMAND_(suite, name); \
 		struct noria_sim_sweep noria_sweep_ = {.options = {__VA_ARGS__}}; \
 		noria_sweep_.options.command = noria_command_; \
-		cr_expect((call) >= 0, "%s", noria_sim_last_report()->what); \
+		cr_expect((call) >= 0, "%s", \
+			  noria_sim_last_report()->what[0] ? noria_sim_last_report()->what : noria_message()); \
 	} \
 	static int suite##_##name(__attribute__((unused)) void *arg)
 

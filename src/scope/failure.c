@@ -133,18 +133,24 @@ void noria_failures_free(struct failures *failures)
 }
 
 /* A text of one line comes before the failure, whose tree may follow; one of several lines comes after it. */
-void noria_report_write(const struct noria_failure *failure, const char *text)
+size_t noria_report_print(const struct noria_failure *failure, const char *text, char *buffer, size_t size)
 {
 	bool lines = strchr(text, '\n');
-	static __thread char report[4096]; /* task stacks are small, and nothing parks here */
-	size_t length = (size_t)snprintf(report, sizeof report, "noria: %s%s", lines ? "" : text, lines ? "" : ": ");
+	size_t length = (size_t)snprintf(buffer, size, "%s%s", lines ? "" : text, lines ? "" : ": ");
 
-	if (length < sizeof report)
-		length += noria_failure_print(failure, report + length, sizeof report - length);
-	if (lines && length < sizeof report)
-		length += (size_t)snprintf(report + length, sizeof report - length, "%s\n", text);
-	if (length >= sizeof report)
-		length = sizeof report - 1;
+	if (length < size)
+		length += noria_failure_print(failure, buffer + length, size - length);
+	if (lines && length < size)
+		length += (size_t)snprintf(buffer + length, size - length, "%s\n", text);
+	return length < size ? length : size - 1;
+}
+
+void noria_report_write(const struct noria_failure *failure, const char *text)
+{
+	static __thread char report[4096] = "noria: "; /* task stacks are small, and nothing parks here */
+	size_t length = strlen("noria: ");
+
+	length += noria_report_print(failure, text, report + length, sizeof report - length);
 	if (write(STDERR_FILENO, report, length) < 0)
 		return; /* nowhere left to say it */
 }

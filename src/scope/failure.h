@@ -129,7 +129,9 @@ void noria_failures_free(struct failures *failures);
 
 /* Tell the failure handler of something no caller will see. `text` says what. */
 void noria_report(struct loop *loop, const struct noria_failure *failure, const char *text);
-/* To standard error, as where there is no handler. */
+/* As it is told where there is no handler. Returns its length; what does not fit is left out. */
+size_t noria_report_print(const struct noria_failure *failure, const char *text, char *buffer, size_t size);
+/* That, to standard error. */
 void noria_report_write(const struct noria_failure *failure, const char *text);
 
 #endif

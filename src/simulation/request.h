@@ -57,7 +57,7 @@ struct sim_request {
 	uint16_t vectors;            /* chosen buffers that `sim_request_memory` has lent */
 	bool incremental;            /* from a group of buffers that are filled bit by bit */
 	bool multishot;
-	bool begun;        /* it has set its event, or stands with its futex */
+	bool begun;        /* it has set its event, stands with its futex, or its connect is under way */
 	bool worked;       /* a worker has had it: now it is done */
 	bool interrupted;  /* cancelled while it worked */
 	bool woken;        /* in ring->woken, not in file->waiting */

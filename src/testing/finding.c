@@ -6,6 +6,8 @@
 #include "testing/finding.h"
 
 #include "base/message.h"
+#include "task/loop.h"
+#include "task/task.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -94,11 +96,13 @@ void testing_tell(const struct noria_sim_report *report, const char *command)
 		return;
 	if (!own_command[0])
 		testing_command(own_command, sizeof own_command);
-	fprintf(stderr, "noria: %s\nnoria: again with: NORIA_SIM='%s' %s\n", report->what, report->replay,
-		command ? command : own_command);
+	command = command ? command : own_command;
+	fprintf(stderr, "noria: %s\n", report->what);
+	if (*command)
+		fprintf(stderr, "noria: again with: NORIA_SIM='%s' %s\n", report->replay, command);
 }
 
-void testing_report_write(const struct noria_sim_report *report, const char *path)
+void testing_report_write(const struct noria_sim_report *report, const char *finding, const char *path)
 {
 	FILE *file = fopen(path, "we");
 
@@ -107,9 +111,19 @@ void testing_report_write(const struct noria_sim_report *report, const char *pat
 	fprintf(file,
 		"finding=%s\nresult=%d\nseed=%llu\ntime_ns=%lld\ndraws=%llu\nfaults=%llu\nreplay=%s\nstruck=%s\n"
 		"what=%s\n",
-		findings[report->finding].name, report->result, (unsigned long long)report->seed,
+		finding ? finding : findings[report->finding].name, report->result, (unsigned long long)report->seed,
 		(long long)report->time_ns, (unsigned long long)report->draws, (unsigned long long)report->faults,
 		report->replay, report->struck, report->what);
+	fclose(file);
+}
+
+void testing_report_refuse(const char *path)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return;
+	fprintf(file, "refused=%s\n", noria_message());
 	fclose(file);
 }
 
@@ -120,18 +134,30 @@ enum { FATALS = sizeof fatal / sizeof fatal[0] };
 static struct sigaction before[FATALS];
 static bool watching;
 
+static const char *describe_runner(char *text, size_t size)
+{
+	const struct task *task = noria_loop ? noria_loop->current : NULL;
+
+	text[0] = '\0';
+	if (task)
+		snprintf(text, size, ", in task %s #%llu (spawned at %s:%d)", task->name, (unsigned long long)task->id,
+			 task->site->file, task->site->line);
+	return text;
+}
+
 /*
  * The process is lost; what this does is more than a handler may, and if it fails too, nothing is lost that was not.
  */
 static void handle(int number)
 {
 	struct testing_run *run = testing_run;
+	char where[256];
 
 	for (int i = 0; i < FATALS; i++)
 		sigaction(fatal[i], &before[i], NULL);
 	if (run) {
-		testing_find(run, NORIA_SIM_CRASHED, "the process was ended by %s in the middle of a run",
-			     strsignal(number));
+		testing_find(run, NORIA_SIM_CRASHED, "the process was ended by %s in the middle of a run%s",
+			     strsignal(number), describe_runner(where, sizeof where));
 		testing_run_crashed(run);
 	}
 	raise(number);

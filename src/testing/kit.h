@@ -62,9 +62,11 @@ struct testing_run {
 	int64_t began_ns;
 	struct loop *loop;
 	bool cancelled; /* by a fault of the plan */
+	bool refused;   /* there was no run */
 	struct list hosts;
 	struct noria_group *boots; /* whose children the keepers of hosts are */
 	struct noria_sim_report report;
+	char unheard[2048]; /* the last failure that was not written as it came, in words */
 };
 
 /* The run of this thread, or NULL. */
@@ -75,7 +77,10 @@ __attribute__((format(printf, 3, 4))) void testing_find(struct testing_run *run,
 							const char *format, ...);
 /* The result that stands for a finding. */
 int testing_code(enum noria_sim_finding finding);
-/* Write the finding to standard error, with the line that replays it. */
+/*
+ * Write the finding to standard error, with the line that replays it: what `command` runs. NULL: this process's command
+ * line; "": without that line.
+ */
 void testing_tell(const struct noria_sim_report *report, const char *command);
 
 /* ---- options.c ---- */

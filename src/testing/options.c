@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const int64_t TIME_LIMIT_NS = INT64_C(3600) * 1000000000;
+
 static const char *const schedules[] = {"random", "pct", "fifo"};
 
 static int refuse(const char *piece, const char *remedy)
@@ -135,9 +137,12 @@ int testing_spec_read(struct testing_spec *spec, struct noria_sim_options *optio
 	if (strlen(text) >= sizeof spec->text)
 		return refuse("...", "is too long");
 	memcpy(spec->text, text, strlen(text) + 1);
-	for (char *piece = spec->text, *next; piece && r == 0; piece = next) {
+	for (char *piece = spec->text, *next; piece; piece = next) {
+		int taken;
+
 		next = next_piece(piece);
-		r = take(spec, piece, options);
+		taken = take(spec, piece, options);
+		r = r < 0 ? r : taken;
 	}
 	return r;
 }
@@ -157,8 +162,12 @@ void testing_spec_print(const struct noria_sim_options *options, const char *scr
 		ADD(",world=clock");
 	else if (options->world == NORIA_SIM_KERNEL)
 		ADD(",world=kernel");
+	if (options->time_limit_ns != TIME_LIMIT_NS && options->time_limit_ns % 1000000 == 0)
+		ADD(",limit=%lldms", (long long)(options->time_limit_ns / 1000000));
 	if (options->check)
 		ADD(",check=1");
+	if (options->leaks_allowed)
+		ADD(",leaks=1");
 	if (script && script[0])
 		ADD(",script=%s", script);
 #undef ADD
@@ -175,6 +184,6 @@ int testing_options_fill(struct noria_sim_options *options)
 		return noria_refuse(-EINVAL,
 				    "struct noria_sim_options: at most 16 changes, and no negative time limit");
 	options->changes = options->changes ? options->changes : 3;
-	options->time_limit_ns = options->time_limit_ns ? options->time_limit_ns : noria_sec(3600);
+	options->time_limit_ns = options->time_limit_ns ? options->time_limit_ns : TIME_LIMIT_NS;
 	return 0;
 }

@@ -157,6 +157,15 @@ static void install(void)
 
 /* ---- from beginning to end ---- */
 
+static void keep_words(struct testing_run *run, const struct noria_failure *failure, const char *text)
+{
+	char *words = run->unheard;
+	size_t length = noria_report_print(failure, text, words, sizeof run->unheard);
+
+	while (length > 0 && words[length - 1] == '\n')
+		words[--length] = '\0';
+}
+
 static void hear(const struct noria_failure *failure, const char *text, void *arg)
 {
 	struct testing_run *run = arg;
@@ -167,6 +176,8 @@ static void hear(const struct noria_failure *failure, const char *text, void *ar
 		testing_find(run, NORIA_SIM_DEADLOCK, "%s", text);
 	else if (!handled && !run->options.quiet)
 		noria_report_write(failure, text);
+	else
+		keep_words(run, failure, text);
 	if (handled)
 		config->on_failure(failure, text, config->on_failure_arg);
 }
@@ -272,6 +283,12 @@ static void finish_report(struct testing_run *run)
 		memcpy(run->request.shared->seen, run->plan->seen, sizeof run->plan->seen);
 }
 
+/* Whoever reads the report knows how the run is had again: the program as it is may not be what simulates it. */
+static const char *command_of(const struct testing_run *run)
+{
+	return run->request.report_path ? "" : run->options.command;
+}
+
 void testing_run_crashed(struct testing_run *run)
 {
 	finish_report(run);
@@ -281,11 +298,11 @@ void testing_run_crashed(struct testing_run *run)
 	if (run->request.draws)
 		fflush(run->request.draws);
 	if (!run->options.quiet)
-		testing_tell(&run->report, run->options.command);
+		testing_tell(&run->report, command_of(run));
 	if (run->request.shared)
 		run->request.shared->report = run->report;
 	if (run->request.report_path)
-		testing_report_write(&run->report, run->request.report_path);
+		testing_report_write(&run->report, NULL, run->request.report_path);
 }
 
 static int run_here(struct testing_run *run)
@@ -313,8 +330,9 @@ static void judge(struct testing_run *run, int r)
 		testing_find(run, NORIA_SIM_DEADLOCK, "%s", noria_message());
 	if (report->finding == NORIA_SIM_FINE && r < 0 && run->request.hosts_too &&
 	    !(r == -ECANCELED && run->cancelled))
-		testing_find(run, NORIA_SIM_FAILED, "%s of %s:%d failed: %s (%d)", run->request.site->what,
-			     run->request.site->file, run->request.site->line, strerror(-r), r);
+		testing_find(run, NORIA_SIM_FAILED, "%s of %s:%d failed: %s (%d)%s%s", run->request.site->what,
+			     run->request.site->file, run->request.site->line, strerror(-r), r,
+			     run->unheard[0] ? "\n" : "", run->unheard);
 	if (report->finding > NORIA_SIM_FAILED)
 		report->result = testing_code(report->finding);
 }
@@ -346,16 +364,30 @@ static void prepare(struct testing_run *run, const struct testing_request *reque
 	run->origins = testing_origins_new();
 }
 
+static bool told; /* of several runs of a process the first with a finding counts in its report */
+
+/* Should the process end before the run does, that is in the report. */
+static void begin_report(struct testing_run *run)
+{
+	if (!run->request.report_path || told)
+		return;
+	finish_report(run);
+	testing_report_write(&run->report, "unfinished", run->request.report_path);
+}
+
 /* It is over: tell whoever wants to know. */
 static void tell(const struct testing_run *run)
 {
-	static bool told; /* of several runs of a process the first with a finding counts */
-
+	if (run->refused) {
+		if (run->request.report_path)
+			testing_report_refuse(run->request.report_path);
+		return;
+	}
 	if (!run->options.quiet)
-		testing_tell(&run->report, run->options.command);
+		testing_tell(&run->report, command_of(run));
 	if (!run->request.report_path || told)
 		return;
-	testing_report_write(&run->report, run->request.report_path);
+	testing_report_write(&run->report, NULL, run->request.report_path);
 	told = run->report.finding != NORIA_SIM_FINE;
 }
 
@@ -372,6 +404,7 @@ int testing_run_here(const struct testing_request *request, struct noria_sim_rep
 	if (!run)
 		return noria_refuse(-ENOMEM, "no memory for a run");
 	prepare(run, request);
+	begin_report(run);
 	testing_run = run;
 	r = run->origins ? open_world(run) : noria_refuse(-ENOMEM, "no memory for a run");
 	if (r >= 0) {
@@ -380,6 +413,7 @@ int testing_run_here(const struct testing_request *request, struct noria_sim_rep
 		r = request->hosts_too ? run->report.result : r;
 	} else {
 		run->report.result = r;
+		run->refused = true;
 	}
 	finish_report(run);
 	close_world(run);

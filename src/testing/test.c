@@ -3,7 +3,7 @@
  * The doors of the kit: noria_sim_run(), and noria_run() where NORIA_SIM asks for a simulation. A checking run is made
  * twice, the first time in a fork, so that both begin with the same memory.
  */
-#include "testing/kit.h"
+#include "testing/finding.h"
 
 #include "base/message.h"
 #include "runtime/run.h"
@@ -82,16 +82,26 @@ static int run_as_asked(struct testing_request *request)
 	return testing_run_here(request, &last_report);
 }
 
+/* NORIA_SIM does not say what it should: who set it is told, also when the program does not. */
+static void tell_refusal(const struct testing_spec *spec)
+{
+	if (spec->report)
+		testing_report_refuse(spec->report);
+	if (spec->given)
+		fprintf(stderr, "noria: %s\n", noria_message());
+}
+
 int noria_sim_run_at(const struct noria_sim_options *options, noria_task_fn *fn, void *arg,
 		     const struct noria_site *site)
 {
 	struct noria_sim_options filled = {0};
-	struct testing_spec *spec = malloc(sizeof *spec);
+	struct testing_spec *spec = calloc(1, sizeof *spec);
 	struct testing_request request = {.options = &filled, .fn = fn, .arg = arg, .site = site, .hosts_too = true};
 	int r;
 
 	if (!spec)
 		return noria_refuse(-ENOMEM, "no memory for a run");
+	last_report = (struct noria_sim_report){0};
 	if (options)
 		filled = *options;
 	r = fn ? testing_spec_read(spec, &filled) : noria_refuse(-EINVAL, "noria_sim_run() without a function");
@@ -101,6 +111,9 @@ int noria_sim_run_at(const struct noria_sim_options *options, noria_task_fn *fn,
 		request.script = spec->script;
 		request.report_path = spec->report;
 		r = run_as_asked(&request);
+	} else {
+		last_report.result = r;
+		tell_refusal(spec);
 	}
 	free(spec);
 	return r;
@@ -117,7 +130,7 @@ static int run_simulated(const struct noria_config *config, noria_task_fn *fn, v
 
 	if (testing_run || noria_loop || !fn)
 		return noria_run_here(config, fn, arg, site);
-	spec = malloc(sizeof *spec);
+	spec = calloc(1, sizeof *spec);
 	if (!spec)
 		return noria_refuse(-ENOMEM, "no memory for a run");
 	r = testing_spec_read(spec, &options);
@@ -127,6 +140,8 @@ static int run_simulated(const struct noria_config *config, noria_task_fn *fn, v
 		request.script = spec->script;
 		request.report_path = spec->report;
 		r = run_as_asked(&request);
+	} else {
+		tell_refusal(spec);
 	}
 	free(spec);
 	return r;

@@ -32,6 +32,48 @@ NORIA_TEST_FAULTS(kit, each_fault, NULL)
 
 static struct noria_sim_sweep quiet = {.options = {.quiet = true}};
 
+static int fail_in_words(void *arg)
+{
+	(void)arg;
+	return noria_fail(-EBADMSG, "entry %d is not there", 7);
+}
+
+Test(kit, a_sweep_tells_the_failure_in_its_own_words)
+{
+	EXPECT_EQ(noria_sim_sweep_seeds(&quiet, 2, fail_in_words, NULL), -EBADMSG);
+	EXPECT(strstr(noria_sim_last_report()->what, "entry 7 is not there") != NULL);
+}
+
+static int sleep_for_a_minute(void *arg)
+{
+	(void)arg;
+	return noria_sleep(noria_sec(60));
+}
+
+Test(kit, the_line_that_replays_it_has_the_limits)
+{
+	struct noria_sim_options options = {.quiet = true, .time_limit_ns = noria_sec(5), .leaks_allowed = true};
+
+	EXPECT_EQ(noria_sim_run(&options, sleep_for_a_minute, NULL), -ETIME);
+	EXPECT(strcmp(noria_sim_last_report()->replay, "seed=0,limit=5000ms,leaks=1") == 0);
+	options.changes = 17;
+	EXPECT_EQ(noria_sim_run(&options, sleep_for_a_minute, NULL), -EINVAL);
+	EXPECT(noria_sim_last_report()->what[0] == '\0' && noria_sim_last_report()->result == -EINVAL);
+}
+
+static int crash_in_a_task(void *arg)
+{
+	(void)arg;
+	abort();
+}
+
+Test(kit, a_crash_names_the_task)
+{
+	EXPECT_EQ(noria_sim_sweep_seeds(&quiet, 1, crash_in_a_task, NULL), -ECHILD);
+	EXPECT(strstr(noria_sim_last_report()->what, "Aborted in the middle of a run, in task crash_in_a_task #2") !=
+	       NULL);
+}
+
 static int checkpoints(void *arg)
 {
 	for (int i = 0; i < *(int *)arg; i++)

@@ -99,6 +99,16 @@ Test(net_ring, accept_and_connect_wait)
 	EXPECT_EQ(await(3), 0);
 }
 
+Test(net_ring, a_connect_that_is_cancelled_says_so)
+{
+	struct sockaddr_in address = at("10.99.0.1", 80); /* nobody's */
+	int fd = socket_of(SOCK_STREAM);
+
+	put_entry(2, io_uring_prep_connect, fd, (struct sockaddr *)&address, sizeof address);
+	EXPECT_EQ(do_entry(io_uring_prep_cancel64, 2 << 3, 0), 0);
+	EXPECT_EQ(await(2), -ECANCELED);
+}
+
 Test(net_ring, a_connection_is_not_lost_with_its_descriptor)
 {
 	struct sockaddr_in address = at("127.0.0.1", 80);

@@ -53,10 +53,9 @@ int64_t sim_run_connect(struct sim_request *request)
 {
 	int r = sim_connect(request->file, address_of(request), (socklen_t)request->sqe.addr2);
 
-	if (r == -EINPROGRESS)
-		request->done = 1;
-	if (r == -EALREADY && request->done == 0)
-		return r;
+	if (r == -EALREADY && !request->begun)
+		return r; /* another's */
+	request->begun = true;
 	return r == -EINPROGRESS || r == -EALREADY ? -EAGAIN : r;
 }
 

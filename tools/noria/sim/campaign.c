@@ -90,6 +90,10 @@ static struct sim_run *idle_one(struct campaign *campaign)
 
 static int cannot_be_simulated(const struct sim_run *run, const struct sim_arguments *arguments)
 {
+	if (run->refused[0]) {
+		fprintf(stderr, "noria sim: %s: %s\n", arguments->program[0], run->refused);
+		return EXIT_USAGE;
+	}
 	fprintf(stderr,
 		"noria sim: %s made no simulated world: it ended without a noria_run() that %s could take over.\n"
 		"Remedy: link it with the shared libnoria, or with libnoria-test (pkg-config noria-test); a static\n"

@@ -41,7 +41,7 @@ size_t sim_failures_kinds(const struct sim_failures *failures)
 	return failures->count;
 }
 
-/* The lines that say how to replay differ in each run. */
+/* But for those of stacks, whose addresses differ in each run. */
 static const char *last_line(const struct sim_run *run)
 {
 	const char *end = run->tail + strlen(run->tail), *line = end;
@@ -51,7 +51,7 @@ static const char *last_line(const struct sim_run *run)
 
 		while (begin > run->tail && begin[-1] != '\n')
 			begin--;
-		if (!strstr(begin, "again with: NORIA_SIM") && strncmp(begin, "    at ", 7) != 0)
+		if (strncmp(begin, "    at ", 7) != 0)
 			return begin;
 		line = begin;
 		while (line > run->tail && line[-1] == '\n')
@@ -196,7 +196,7 @@ void sim_failures_print(const struct sim_failures *failures, const struct sim_ar
 		print_json(failures, arguments, runs, failed);
 		return;
 	}
-	printf("%llu runs of %s: ", (unsigned long long)runs, arguments->program[0]);
+	printf("%llu run%s of %s: ", (unsigned long long)runs, runs == 1 ? "" : "s", arguments->program[0]);
 	if (failed == 0)
 		printf("nothing was found\n");
 	else

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -58,6 +59,18 @@ static void write_spec(const struct sim_run *run, const struct sim_arguments *ar
 	snprintf(text + n, size - n, ",report=%s", run->report);
 }
 
+/* The program is none. */
+static void write_refusal(const char *path, const char *why)
+{
+	FILE *file = fopen(path, "we");
+
+	if (!file)
+		return;
+	fprintf(file, "refused=%s\n", why);
+	fclose(file);
+}
+
+/* A group of processes of its own, which ends with it. */
 _Noreturn static void be_program(const struct sim_run *run, const struct sim_arguments *arguments)
 {
 	char spec[16384];
@@ -69,8 +82,10 @@ _Noreturn static void be_program(const struct sim_run *run, const struct sim_arg
 	dup2(run->output, STDOUT_FILENO);
 	dup2(run->output, STDERR_FILENO);
 	signal(SIGPIPE, SIG_DFL);
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execvp(arguments->program[0], arguments->program);
-	fprintf(stderr, "noria sim: %s: %s\n", arguments->program[0], strerror(errno));
+	write_refusal(run->report, strerror(errno));
 	_exit(127);
 }
 
@@ -114,6 +129,8 @@ static void take_line(struct sim_run *run, char *line)
 	if (strcmp(line, "finding") == 0) {
 		run->simulated = true;
 		snprintf(run->finding, sizeof run->finding, "%s", value);
+	} else if (strcmp(line, "refused") == 0) {
+		snprintf(run->refused, sizeof run->refused, "%s", value);
 	} else if (strcmp(line, "replay") == 0) {
 		snprintf(run->replay, sizeof run->replay, "%s", value);
 	} else if (strcmp(line, "struck") == 0) {
@@ -126,7 +143,7 @@ static void read_report(struct sim_run *run)
 	FILE *file = fopen(run->report, "r");
 	char line[4096];
 
-	run->finding[0] = run->replay[0] = run->struck[0] = '\0';
+	run->finding[0] = run->replay[0] = run->struck[0] = run->refused[0] = '\0';
 	while (file && fgets(line, sizeof line, file) && strncmp(line, "what=", 5) != 0)
 		take_line(run, line);
 	if (file)
@@ -147,6 +164,7 @@ static void read_tail(struct sim_run *run)
 
 static void judge(struct sim_run *run, int status, bool late)
 {
+	bool unfinished = strcmp(run->finding, "unfinished") == 0;
 	bool fine = !run->finding[0] || strcmp(run->finding, "fine") == 0;
 
 	run->failed = true;
@@ -154,8 +172,9 @@ static void judge(struct sim_run *run, int status, bool late)
 		strcpy(run->finding, "timeout");
 	else if (WIFSIGNALED(status))
 		snprintf(run->finding, sizeof run->finding, "%s", strsignal(WTERMSIG(status)));
-	else if (fine && WEXITSTATUS(status) != 0)
-		snprintf(run->finding, sizeof run->finding, "exit %d", WEXITSTATUS(status));
+	else if (unfinished || (fine && WEXITSTATUS(status) != 0))
+		snprintf(run->finding, sizeof run->finding, "exit %d%s", WEXITSTATUS(status),
+			 unfinished ? " in the middle of the run" : "");
 	else
 		run->failed = !fine;
 }
@@ -166,6 +185,7 @@ void sim_run_end(struct sim_run *run, bool late)
 
 	if (late)
 		kill(run->pid, SIGKILL);
+	kill(-run->pid, SIGKILL); /* the processes that it has left behind; its number is still its own */
 	while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR)
 		;
 	read_report(run);
@@ -196,7 +216,8 @@ int sim_run_replay(const struct sim_arguments *arguments)
 {
 	char spec[16384];
 
-	snprintf(spec, sizeof spec, "%s%s%s", arguments->replay, arguments->trace ? ",trace=" : "",
+	/* With a report somewhere else, the program does not say how to have it again without this command. */
+	snprintf(spec, sizeof spec, "%s%s%s,report=/dev/null", arguments->replay, arguments->trace ? ",trace=" : "",
 		 arguments->trace ? arguments->trace : "");
 	set_environment(arguments, spec);
 	signal(SIGPIPE, SIG_DFL);

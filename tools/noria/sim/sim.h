@@ -29,7 +29,8 @@ struct sim_run {
 	/* what it came to */
 	bool simulated; /* a world was made: the program can be simulated */
 	bool failed;
-	char finding[32]; /* "deadlock", "exit 1", "Aborted", "timeout" */
+	char refused[128]; /* why it could not be begun; "" otherwise */
+	char finding[40];  /* "deadlock", "exit 1", "Aborted", "timeout" */
 	char replay[SIM_PLAN_MAX], struck[SIM_PLAN_MAX];
 	char tail[SIM_TAIL_MAX]; /* the end of what it wrote */
 	/* while it runs */
