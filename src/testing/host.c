@@ -275,11 +275,11 @@ struct noria_sim_host *noria_sim_host_named(const char *name, const char *addres
 		noria_refuse(-EINVAL, "a host outside noria_sim_run()");
 		return NULL;
 	}
-	host = find(run, name);
+	host = name ? find(run, name) : NULL;
 	if (host)
 		return host;
-	if (strlen(name) >= sizeof host->name || !(host = calloc(1, sizeof *host))) {
-		noria_refuse(-EINVAL, "a host's name of more than 63 bytes, or no memory");
+	if (!name || strlen(name) >= sizeof host->name || !(host = calloc(1, sizeof *host))) {
+		noria_refuse(-EINVAL, "a host without a name, or with one of more than 63 bytes, or no memory");
 		return NULL;
 	}
 	if (run->world)
@@ -377,7 +377,8 @@ static int refuse_own(const struct noria_sim_host *host, const char *what)
 {
 	if (!host || !noria_loop || !noria_loop->current)
 		return noria_refuse(-EINVAL, "%s without a host or outside a run", what);
-	if (host == own_host())
+	if (host == own_host() ||
+	    (host->simulated && host->simulated == sim_host_numbered(testing_run->world, noria_loop->current->persona)))
 		return noria_refuse(-EINVAL, "%s by a task of that host, %s, itself", what, host->name);
 	return 0;
 }

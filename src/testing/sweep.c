@@ -6,6 +6,7 @@
 #include "testing/kit.h"
 
 #include "base/message.h"
+#include "task/loop.h"
 #include "testing/finding.h"
 #include "testing/shrink.h"
 
@@ -175,6 +176,16 @@ static void done(struct sweep *sweep)
 	free(sweep);
 }
 
+/* A plan that no run takes would be no finding of any. */
+static int check_plan(const char *text)
+{
+	struct sim_plan *plan = calloc(1, sizeof *plan);
+	int r = plan ? sim_plan_parse(plan, 0, text) : noria_refuse(-ENOMEM, "no memory for a sweep");
+
+	free(plan);
+	return r;
+}
+
 static int fill(struct sweep *sweep, const struct noria_sim_sweep *public)
 {
 	static const struct noria_sim_sweep defaults;
@@ -193,7 +204,11 @@ static int fill(struct sweep *sweep, const struct noria_sim_sweep *public)
 	sweep->runs_max = public->runs_max ? public->runs_max : RUNS_MAX;
 	sweep->jobs = public->jobs ? public->jobs : (unsigned)(processors > 0 ? processors : 1);
 	sweep->jobs = sweep->jobs < JOBS_MAX ? sweep->jobs : JOBS_MAX;
+	if (noria_loop)
+		return noria_refuse(-EBUSY, "a sweep from within a run: it is made outside, of whole runs");
 	r = testing_options_fill(&sweep->base.options);
+	if (r == 0)
+		r = check_plan(sweep->own_faults);
 	sweep->trials = calloc(sweep->jobs, sizeof *sweep->trials);
 	if (!sweep->trials)
 		return noria_refuse(-ENOMEM, "no memory for a sweep");
@@ -209,6 +224,8 @@ static int replay(struct sweep *sweep)
 	int r = noria_sim_run_at(&sweep->base.options, sweep->base.fn, sweep->base.arg, sweep->base.site);
 
 	report = *noria_sim_last_report();
+	if (r < 0 && r != -ECANCELED && report.finding == NORIA_SIM_FINE)
+		return r; /* there was no run */
 	testing_accept(&report, sweep->base.accept, sweep->base.arg, sweep->base.lenient);
 	testing_report_keep(&report);
 	return report.finding == NORIA_SIM_FINE ? 1 : r < 0 ? r : testing_code(report.finding);
@@ -315,8 +332,10 @@ static int sweep_kinds(const struct noria_sim_sweep *public, const char *kinds, 
 		       void *arg, const struct noria_site *site)
 {
 	struct sweep *sweep;
-	int r = sweep_new(public, fn, arg, site, &sweep);
+	int r = kinds ? check_plan(kinds) : 0;
 
+	if (r >= 0)
+		r = sweep_new(public, fn, arg, site, &sweep);
 	if (r < 0)
 		return r;
 	sweep->base.lenient = lenient;

@@ -181,3 +181,16 @@ Test(host, crashes_of_a_plan_are_survived)
 	sweep.options.leaks_allowed = false;
 	EXPECT_EQ(noria_sim_sweep_seeds(&sweep, 50, crash_at_random, NULL), 50);
 }
+
+static int crash_oneself(void *arg)
+{
+	(void)arg;
+	EXPECT_EQ(noria_sim_crash(noria_sim_host_named("localhost", NULL)), -EINVAL);
+	EXPECT(noria_sim_host_named(NULL, NULL) == NULL);
+	return 0;
+}
+
+Test(host, the_callers_own_is_not_crashed)
+{
+	EXPECT_EQ(noria_sim_run(NULL, crash_oneself, NULL), 0);
+}

@@ -61,6 +61,25 @@ Test(kit, the_line_that_replays_it_has_the_limits)
 	EXPECT(noria_sim_last_report()->what[0] == '\0' && noria_sim_last_report()->result == -EINVAL);
 }
 
+static int sweep_within(void *arg)
+{
+	(void)arg;
+	return noria_sim_sweep_seeds(NULL, 3, sleep_for_a_minute, NULL);
+}
+
+Test(kit, sweeps_that_cannot_be_made_are_refused)
+{
+	struct noria_sim_sweep sweep = quiet;
+
+	EXPECT_EQ(noria_sim_sweep_faults(&quiet, "reset,bananas", sleep_for_a_minute, NULL), -EINVAL);
+	sweep.options.faults = "reset@";
+	EXPECT_EQ(noria_sim_sweep_seeds(&sweep, 3, sleep_for_a_minute, NULL), -EINVAL);
+	EXPECT_EQ(noria_sim_run(&quiet.options, sweep_within, NULL), -EBUSY);
+	setenv("NORIA_SIM", "seed=x", 1);
+	EXPECT_EQ(noria_sim_sweep_faults(&quiet, NULL, sleep_for_a_minute, NULL), -EINVAL);
+	unsetenv("NORIA_SIM");
+}
+
 static int crash_in_a_task(void *arg)
 {
 	(void)arg;
