@@ -85,9 +85,53 @@ Test(heap, agrees_with_a_sorted_model)
 	check_against_model(1000000);
 }
 
+/* Half a second is what the wheel holds, and some are beyond it. */
+Test(heap, agrees_with_a_sorted_model_over_a_second)
+{
+	check_against_model(1000000000);
+}
+
+Test(heap, agrees_with_a_sorted_model_over_a_day)
+{
+	check_against_model(86400000000000);
+}
+
 Test(heap, agrees_with_a_sorted_model_when_most_keys_are_equal)
 {
 	check_against_model(3);
+}
+
+/* The earliest goes and comes back later, as timers do; now and then another is moved, to sooner than all or to later. */
+static void check_as_timers(uint64_t reach)
+{
+	struct model *model = calloc(1, sizeof *model);
+	int64_t now = 0;
+
+	model->seed = 20260102;
+	for (int i = 0; i < STEPS; i++) {
+		struct item *item = least(model);
+
+		if (i < NODES)
+			item = &model->items[i];
+		else if (i % 8 == 0)
+			item = &model->items[unit_random(&model->seed) % NODES];
+		else
+			now = item->node.key;
+		if (item->order)
+			noria_heap_remove(&model->heap, &item->node);
+		noria_heap_insert(&model->heap, &item->node, now + (int64_t)(unit_random(&model->seed) % reach));
+		item->order = ++model->last_order;
+		compare(model);
+	}
+	free(model);
+}
+
+Test(heap, agrees_with_a_sorted_model_as_time_goes_by)
+{
+	check_as_timers(1000);
+	check_as_timers(400000000);
+	check_as_timers(2000000000);
+	check_as_timers(60000000000);
 }
 
 Test(heap, equal_keys_come_out_in_the_order_of_insertion)
