@@ -134,6 +134,7 @@ NORIA_PUBLIC NORIA_CHECKED int noria_process_wait(struct noria_process *process)
 
 /*
  * noria_process_kill - send it a signal, or to its group if it has one of its own. 0: none, only ask.
+ * Who has got its number since others reaped it is not reached.
  * Returns: 0; -ESRCH when it is no more; -EPERM; -EINVAL when it is not open, or for no signal. Not a checkpoint.
  * Since 0.2.
  *

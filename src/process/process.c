@@ -259,12 +259,29 @@ int noria_process_wait(struct noria_process *storage)
 	return r < 0 ? r : wait_status(&info);
 }
 
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1U << 2)
+#endif
+
+static int send_by_descriptor(const struct process *process, int signal_number, unsigned flags)
+{
+	return syscall(SYS_pidfd_send_signal, process->pidfd, signal_number, NULL, flags) < 0 ? -errno : 0;
+}
+
+/*
+ * By the descriptor, no signal can reach a group that has got the number since. Kernels before 6.9 send to a group by
+ * its number alone: that is its own until the process is reaped, which others may do in spite of what we ask of them.
+ */
 static int send_signal(const struct process *process, int signal_number)
 {
-	long r = process->group ? kill(-process->pid, signal_number)
-				: syscall(SYS_pidfd_send_signal, process->pidfd, signal_number, NULL, 0);
+	int r = send_by_descriptor(process, signal_number, process->group ? PIDFD_SIGNAL_PROCESS_GROUP : 0);
 
-	return r < 0 ? -errno : 0;
+	if (r != -EINVAL || !process->group)
+		return r;
+	r = send_by_descriptor(process, 0, 0);
+	if (r == -ESRCH)
+		return r;
+	return kill(-process->pid, signal_number) < 0 ? -errno : 0;
 }
 
 int noria_process_kill(struct noria_process *storage, int signal_number)
@@ -341,7 +358,7 @@ static void wait_always(struct process *process)
 /* It has changed its user (sudo, say), and ours may not signal it. */
 static bool is_out_of_reach(const struct process *process)
 {
-	return syscall(SYS_pidfd_send_signal, process->pidfd, 0, NULL, 0) < 0 && errno == EPERM;
+	return send_by_descriptor(process, 0, 0) == -EPERM;
 }
 
 /* False: nobody can, and it runs on. */
@@ -353,7 +370,6 @@ static bool end_process(struct process *process)
 		if (process->stop_signal != SIGKILL)
 			wait_within_grace(process);
 	}
-	/* Its number, and so its group's, is still its own. */
 	if (process->group || !has_ended(process))
 		(void)send_signal(process, SIGKILL);
 	if (!has_ended(process) && is_out_of_reach(process))

@@ -5,8 +5,13 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <signal.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -497,8 +502,25 @@ UNIT(process, forgotten_by_its_task)
 	return 0;
 }
 
+/* As on a kernel before 6.9: a descriptor stands for a process, not for its group. This process has no way back. */
+static void hide_signals_to_groups(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_send_signal, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[3])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {.len = sizeof code / sizeof code[0], .filter = code};
+
+	MUST(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	MUST(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+}
+
 /* The end of the pipe says that nobody has it any more. */
-UNIT(process, close_ends_all_of_its_group)
+static int close_a_group(void)
 {
 	noria_autoprocess struct noria_process process = {0};
 	int ends[2];
@@ -522,6 +544,72 @@ UNIT(process, close_ends_all_of_its_group)
 	MUST(close(ends[0]) == 0);
 	EXPECT(no_child_is_left());
 	return 0;
+}
+
+UNIT(process, close_ends_all_of_its_group)
+{
+	return close_a_group();
+}
+
+UNIT(process, close_ends_all_of_its_group_by_its_number)
+{
+	hide_signals_to_groups();
+	return close_a_group();
+}
+
+/* A process that leads a group, with a number of our choice, and sends back what it is sent. -EPERM: not our choice. */
+static pid_t start_stranger(pid_t number, const int ends[2])
+{
+	struct clone_args args = {
+		.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&number, .set_tid_size = number > 0 ? 1 : 0};
+	pid_t pid = (pid_t)syscall(SYS_clone3, &args, sizeof args);
+	char byte = 0;
+
+	if (pid != 0)
+		return pid < 0 ? -errno : pid;
+	if (setpgid(0, 0) == 0 && close(ends[0]) == 0 && write(ends[1], &byte, 1) == 1)
+		while (read(ends[1], &byte, 1) == 1 && write(ends[1], &byte, 1) == 1)
+			;
+	_exit(0);
+}
+
+/* The group is gone, reaped by others; who has its number now, where we may choose one, hears of nothing. */
+static int spare_a_stranger(void)
+{
+	noria_autoprocess struct noria_process process = {0};
+	pid_t pid, stranger;
+	int ends[2];
+	char byte;
+
+	MUST(open_sh(&process, "exit 0", &(struct noria_process_options){.flags = NORIA_PROCESS_GROUP}) == 0);
+	pid = noria_process_pid(&process);
+	MUST(waitpid(pid, NULL, 0) == pid);
+	MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	stranger = start_stranger(pid, ends);
+	if (stranger == -EPERM)
+		stranger = start_stranger(0, ends);
+	MUST(stranger > 0);
+	MUST(close(ends[1]) == 0);
+	EXPECT_EQ(noria_read(ends[0], &byte, 1), 1);
+	EXPECT_EQ(noria_process_kill(&process, SIGKILL), -ESRCH);
+	noria_process_close(&process);
+	EXPECT_EQ(noria_write(ends[0], "", 1), 1);
+	EXPECT_EQ(noria_read(ends[0], &byte, 1), 1); /* it lives */
+	MUST(close(ends[0]) == 0);
+	MUST(waitpid(stranger, NULL, 0) == stranger);
+	EXPECT(no_child_is_left());
+	return 0;
+}
+
+UNIT(process, no_signal_reaches_a_group_of_the_same_number)
+{
+	return spare_a_stranger();
+}
+
+UNIT(process, no_signal_by_number_reaches_a_group_of_the_same_number)
+{
+	hide_signals_to_groups();
+	return spare_a_stranger();
 }
 
 static int open_for_life(void *arg)
