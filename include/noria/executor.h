@@ -72,7 +72,8 @@ NORIA_PUBLIC void noria_executor_unref(struct noria_executor *executor);
  * noria_executor_call - run `int fn(void *arg)` on a thread of the executor, and wait for its result.
  * noria_executor_call_with - the same with options (NULL: the defaults).
  *
- * As noria_offload() otherwise. The caller needs a reference when it begins.
+ * As noria_offload() otherwise, also in what abandoned calls do to the bounds: they keep thread and place until they
+ * end. The caller needs a reference when it begins.
  *
  * Returns: as noria_offload(), and -EBUSY from a full executor that says so (NORIA_FULL_FAIL): take less on, or try
  * again later; -EINVAL without an executor, and with one that was opened before a fork(). Checkpoint. Since 0.2.

@@ -58,9 +58,15 @@ struct noria_call_options {
  * so `arg` may be on the caller's stack, and its result is delivered. Unless the options say that the call may be
  * abandoned: then the cancelled caller goes on at once, and the call ends when it does, maybe after the runtime.
  *
+ * An abandoned call keeps its thread, and its place in the bounds, until it ends: however many are abandoned, there are
+ * no more threads than are allowed. When all of them run abandoned calls, further ones wait for one of these to end.
+ * They can be cancelled and have deadlines, but are no deadlock, since a thread may come back at any time; the failure
+ * handler (run.h) is told with -EBUSY, once until one has come back. Remedy: calls that end by themselves
+ * (noria_offload_cancelled(), a limit of their own), more threads, or an executor of their own for calls that may hang.
+ *
  * Returns: what `fn` returned; -ECANCELED when the call was never started, or was abandoned; -EAGAIN when no thread can
- * be created; -ENOMEM; -EINVAL without a function, or when an option is not as said above; -ENXIO outside a runtime.
- * Checkpoint. noria_offload since 0.1, the others since 0.2.
+ * be created, and none is there but those of abandoned calls; -ENOMEM; -EINVAL without a function, or when an option is
+ * not as said above; -ENXIO outside a runtime. Checkpoint. noria_offload since 0.1, the others since 0.2.
  */
 #define noria_offload(fn, arg)           noria_offload_at((fn), (arg), NULL, NORIA_SITE(#fn))
 #define noria_compute(fn, arg)           noria_compute_at((fn), (arg), NULL, NORIA_SITE(#fn))

@@ -73,7 +73,8 @@ struct noria_config {
 	 * Hears of every failure that no caller will see, when it happens: of supervised children and losers of a won
 	 * race, in groups that were left early or left open, of the run itself where its code does not tell all; of
 	 * causes that nobody looked at (failure.h); of scopes left open, tasks that ignore the end of the run or of
-	 * their scope, deadlocks. `text` says which. NULL: it is written to standard error.
+	 * their scope, deadlocks; of executors whose threads all run abandoned calls while others wait (offload.h).
+	 * `text` says which. NULL: it is written to standard error.
 	 * Called on the runtime's thread, in the task concerned or between tasks; must not park. Failures that happen
 	 * while it runs are written to standard error.
 	 */

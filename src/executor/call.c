@@ -29,6 +29,7 @@ struct offload {
 	struct wait wait;
 	struct call *call;        /* not to be touched once it is ABANDONED */
 	enum call_state given_up; /* WITHDRAWN or ABANDONED; NEW: it was not */
+	bool stuck;               /* this was the last thread that could have served others */
 };
 
 bool noria_offload_cancelled(void)
@@ -98,7 +99,7 @@ static void give_up(struct wait *wait)
 
 	if (offload->call->abandonable)
 		list_remove(&offload->call->guard); /* it may be gone soon */
-	if (!noria_pool_give_up(offload->call, &state))
+	if (!noria_pool_give_up(offload->call, &state, &offload->stuck))
 		return;
 	offload->given_up = state;
 	noria_wait_complete(wait);
@@ -195,6 +196,20 @@ static int refuse_thread(const struct noria_executor *executor, int error)
 			    executor->name, strerrordesc_np(-error));
 }
 
+/* A service that hangs must not do so in silence. */
+static void report_stuck(struct task *task, const struct noria_executor *executor, const struct noria_site *site)
+{
+	struct noria_failure failure = noria_failure_bare(task, -EBUSY, site);
+	char text[320];
+
+	snprintf(text, sizeof text,
+		 "calls on the executor %s wait for calls that were abandoned: these run on all of its %u threads. "
+		 "Remedy: more threads, or calls that end by themselves (noria_offload_cancelled(), a limit of their "
+		 "own)",
+		 executor->name, executor->threads_max);
+	noria_report(task->loop, &failure, text);
+}
+
 /* The call has come to its end, in one way or another: the answer for its caller. */
 static int settle(struct task *task, struct offload *offload)
 {
@@ -216,7 +231,10 @@ static int settle(struct task *task, struct offload *offload)
 /* Make the call. *ret_state says how it ended; after ABANDONED it is not to be touched. */
 static int make(struct task *task, struct call *call, enum call_state *ret_state)
 {
+	struct noria_executor *executor = call->executor;
+	const struct noria_site *site = call->site;
 	struct offload offload = {.call = call};
+	bool stuck;
 	int r;
 
 	*ret_state = CALL_NEW;
@@ -225,14 +243,18 @@ static int make(struct task *task, struct call *call, enum call_state *ret_state
 		return r;
 	call->offload = &offload;
 	noria_wait_init(&offload.wait, &offload_class);
-	r = noria_pool_submit(call);
+	r = noria_pool_submit(call, &stuck);
+	if (unlikely(stuck))
+		report_stuck(task, executor, site);
 	if (r < 0) {
 		return_values(call);
-		return refuse_full(call->executor);
+		return refuse_full(executor);
 	}
 	if (r > 0)
 		guard(call);
 	scope_wait(task, &offload.wait);
+	if (unlikely(offload.stuck))
+		report_stuck(task, executor, site);
 	if (offload.given_up != CALL_ABANDONED)
 		list_remove(&call->guard);
 	r = settle(task, &offload);

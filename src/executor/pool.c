@@ -113,7 +113,7 @@ struct worker *noria_pool_rouse(struct noria_executor *executor, bool patient)
 	return worker;
 }
 
-/* Under the lock: no thread can be had, and there is none. Everybody hears of it, or would wait for ever. */
+/* Under the lock: no thread can be had, and none comes back. Everybody hears of it, or would wait for ever. */
 static void refuse_all(struct noria_executor *executor, int error, struct list *refused)
 {
 	struct list *node;
@@ -147,8 +147,8 @@ static void started(struct worker *worker, int error)
 		worker->used = worker->started = false;
 		executor->threads--;
 		executor->looking--;
-		/* A thread that is there will come to whatever is in the queue. */
-		if (executor->threads == 0)
+		/* A thread that is there will come to whatever is in the queue, unless its call may never end. */
+		if (executor->threads == executor->orphans)
 			refuse_all(executor, error, &refused);
 	}
 	pthread_mutex_unlock(&executor->lock);
@@ -176,7 +176,17 @@ static bool has_reserve(const struct noria_executor *executor)
 	return executor->sleeping || executor->threads < executor->threads_max;
 }
 
-int noria_pool_submit(struct call *call)
+/* Under the lock: calls wait, and no thread has an end in sight. True once, until one of them is back all the same. */
+static bool is_stuck(struct noria_executor *executor)
+{
+	if (executor->orphans < executor->threads_max || executor->told ||
+	    atomic_load_explicit(&executor->queued, memory_order_relaxed) == 0)
+		return false;
+	executor->told = true;
+	return true;
+}
+
+int noria_pool_submit(struct call *call, bool *ret_stuck)
 {
 	struct noria_executor *executor = call->executor;
 	struct worker *worker;
@@ -191,9 +201,11 @@ int noria_pool_submit(struct call *call)
 		noria_call_move(call, CALL_WAITING);
 		list_push_back(&executor->waiting, &call->node);
 	} else {
+		*ret_stuck = is_stuck(executor);
 		pthread_mutex_unlock(&executor->lock);
 		return -EBUSY;
 	}
+	*ret_stuck = is_stuck(executor);
 	worker = noria_pool_rouse(executor, true);
 	guard = atomic_load_explicit(&executor->queued, memory_order_relaxed) > executor->looking;
 	call->taken = executor->taken;
@@ -220,7 +232,7 @@ bool noria_pool_prod(struct call *call)
 	return useful;
 }
 
-bool noria_pool_give_up(struct call *call, enum call_state *ret_state)
+bool noria_pool_give_up(struct call *call, enum call_state *ret_state, bool *ret_stuck)
 {
 	struct noria_executor *executor = call->executor;
 	struct worker *worker = NULL;
@@ -239,9 +251,11 @@ bool noria_pool_give_up(struct call *call, enum call_state *ret_state)
 	} else if (call->state == CALL_RUNNING && call->abandonable) {
 		noria_call_move(call, CALL_ABANDONED);
 		call->worker->orphan = true;
+		executor->orphans++;
 		worker = noria_pool_rouse(executor, false); /* it guards nobody any more */
 	}
 	state = call->state;
+	*ret_stuck = is_stuck(executor);
 	pthread_mutex_unlock(&executor->lock); /* an abandoned call may be gone */
 	noria_pool_awaken(worker);
 	*ret_state = state;

@@ -113,6 +113,8 @@ struct noria_executor {
 	struct worker *sleeping;
 	unsigned looking; /* workers that are about to look at the queue */
 	unsigned threads, starting, asleep;
+	unsigned orphans;   /* threads that run an abandoned call */
+	bool told;          /* that calls wait behind nothing else; until one of these has ended */
 	uint64_t taken;     /* calls so far */
 	int64_t average_ns; /* of the time that calls take, lately, each counted as CALL_LONG_NS at most */
 	bool spinning;      /* one of those that look spins */
@@ -144,16 +146,17 @@ extern __thread struct call *noria_call_running;
 
 /*
  * Queue a call, or let it wait for a place. Returns 0, or 1 when it is to be guarded, or -EBUSY when there is no place
- * and it may not wait. Loop's thread.
+ * and it may not wait. *ret_stuck: calls wait, and every thread runs an abandoned one; true once, until one of these
+ * has ended. Loop's thread.
  */
-int noria_pool_submit(struct call *call);
+int noria_pool_submit(struct call *call, bool *ret_stuck);
 /* For a guarded call: wake somebody if the queue has not moved since. False: there is nothing to guard just now. */
 bool noria_pool_prod(struct call *call);
 /*
  * Its caller is cancelled. True when nobody has to wait for it any more: it was taken out of the queue (WITHDRAWN), or
- * it is on its own from here on and may be gone (ABANDONED, into *ret_state).
+ * it is on its own from here on and may be gone (ABANDONED, into *ret_state). *ret_stuck as above.
  */
-bool noria_pool_give_up(struct call *call, enum call_state *ret_state);
+bool noria_pool_give_up(struct call *call, enum call_state *ret_state, bool *ret_stuck);
 /* Where it is now. */
 enum call_state noria_pool_state(struct call *call);
 /* The last reference is gone: end the threads, and free it, or leave that to the last that runs an abandoned call. */

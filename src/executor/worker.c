@@ -69,6 +69,8 @@ static bool finish(struct worker *worker, struct call *call)
 		noria_call_release(call);
 		pthread_mutex_lock(&executor->lock);
 		worker->orphan = false;
+		executor->orphans--;
+		executor->told = false;
 	}
 	noria_pool_leave(executor);
 	return awaited;

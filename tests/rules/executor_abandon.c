@@ -110,6 +110,70 @@ static int answer(void *arg)
 	return 7;
 }
 
+static int call_answer(void *arg)
+{
+	EXPECT(noria_offload(answer, NULL) == 7);
+	*(bool *)arg = true;
+	return 0;
+}
+
+/*
+ * X04: an abandoned call counts against the bound. Who waits behind nothing else can be cancelled, waits else until it
+ * has ended, and the failure handler is told: once, and anew when it comes to that again.
+ */
+RULE_WITH(X04, a_queue_behind_abandoned_calls_waits_and_that_is_told, &one_thread)
+{
+	struct noria_group group = {0};
+	bool answered = false;
+	struct job job;
+
+	for (int round = 1; round <= 2; round++) {
+		job_init(&job);
+		EXPECT(abandon(&job, NULL) == -ECANCELED);
+		EXPECT(rule_heard.count == round - 1); /* nobody waits */
+		for (int i = 0; i < 2; i++) {
+			EXPECT(noria_within(noria_msec(2), noria_offload(answer, NULL)) == -ETIMEDOUT);
+			EXPECT(rule_heard.count == round && rule_heard.last.code == -EBUSY);
+		}
+		answered = false;
+		MUST(noria_group_open(&group) == 0);
+		MUST(noria_spawn(&group, call_answer, &answered) == 0);
+		MUST(noria_sleep(noria_msec(2)) == 0);
+		EXPECT(!answered);
+		sem_post(&job.go);
+		MUST(noria_group_close(&group, 0) == 0);
+		EXPECT(answered && rule_heard.count == round);
+	}
+	return 0;
+}
+
+/* X04: the same when the others wait already, and the last thread that could have served them is lost to them. */
+RULE_WITH(X04, the_last_thread_that_is_abandoned_is_told_of, &one_thread)
+{
+	struct noria_group group = {0};
+	void *scope_and_job[2];
+	struct noria_scope scope = {0};
+	bool answered = false;
+	struct job job;
+	int r;
+
+	job_init(&job);
+	scope_and_job[0] = &scope;
+	scope_and_job[1] = &job;
+	MUST(noria_group_open(&group) == 0);
+	MUST(noria_scope_open(&scope, NORIA_FOREVER, 0) == 0);
+	MUST(noria_spawn(&group, cancel_when_begun, scope_and_job) == 0);
+	MUST(noria_spawn(&group, call_answer, &answered) == 0); /* queued behind ours, which comes first */
+	r = noria_offload_with(held, &job, &(struct noria_call_options){.dispose = dispose});
+	EXPECT(rule_heard.count == 1 && rule_heard.last.code == -EBUSY);
+	MUST(noria_scope_close(&scope, r) == 0);
+	EXPECT(!answered);
+	sem_post(&job.go);
+	MUST(noria_group_close(&group, 0) == 0);
+	EXPECT(answered);
+	return 0;
+}
+
 /* X01: a call that was not given up leaves the argument with its caller, if that wants it, or disposes of it itself. */
 RULE(X01, a_call_that_ended_gives_its_argument_back)
 {
