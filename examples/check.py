@@ -145,7 +145,7 @@ def interrupted(program, source, target, contents):
 
 
 def listen(address, port=0, backlog=64):
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     listener.bind((address, port))
     listener.listen(backlog)
     return listener, listener.getsockname()[1]
@@ -203,9 +203,19 @@ def refuses(port):
 
 
 def proxy(program):
-    target, target_port = listen("127.0.0.1")
+    proxy_to(program, "127.0.0.1", "127.0.0.1:{}")
+    if Path("/proc/net/if_inet6").exists():
+        proxy_to(program, "::1", "[::1]:{}")
+    proxy_to(program, "127.0.0.1", "localhost:{}")  # whose other address refuses
+    for wrong in ("80", "::1:80", ":80", "host:"):
+        assert run(program, "127.0.0.1:0", wrong)[0] == 2, wrong
+
+
+def proxy_to(program, address, name):
+    """The target listens on an address, and the proxy knows it by a name."""
+    target, target_port = listen(address)
     port = free_port()
-    with subprocess.Popen([program, str(port), "127.0.0.1", str(target_port)]) as server:
+    with subprocess.Popen([program, f"127.0.0.1:{port}", name.format(target_port)]) as server:
         try:
             client, (behind, _) = connect(port, server), target.accept()
             for near, far in ((client, behind), (behind, client)):  # both ways, more than any buffer holds

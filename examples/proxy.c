@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A TCP proxy: `proxy PORT ADDRESS TARGET-PORT` takes connections on a port of this machine and passes them on. Two tasks
- * for each connection, one a direction, so that either side may end its half while the other still sends.
+ * A TCP proxy: `proxy 127.0.0.1:8080 example.org:80` takes connections at the first and passes them on to the second, by
+ * whichever of its addresses answers first; `:8080` is every address of this machine, `[::1]:80` one of IPv6. Two tasks for
+ * each connection, one a direction, so that either side may end its half while the other still sends.
  *
  * A direction receives only when what it had has been taken, so a slow reader slows its writer down, and nobody else. A
  * connection ends when both halves have, when one breaks, or after a minute in which no byte went either way. At SIGTERM
@@ -9,12 +10,10 @@
  */
 #include <noria/noria.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define CONNECT_LIMIT noria_sec(5)
@@ -23,7 +22,9 @@
 
 enum { PART = 32 * 1024 }; /* of a task's stack of 64 KiB */
 
-static struct sockaddr_in target;
+static struct end {
+	const char *host, *service;
+} target;
 
 struct connection {
 	int64_t active_ns; /* when a byte last went either way */
@@ -82,19 +83,22 @@ static int join(int client, int server)
 	return noria_group_close(&connection.directions, error);
 }
 
+/* Bytes that have come are not held back for more to come. */
+static int send_at_once(int fd, const struct sockaddr *address, socklen_t length, void *arg)
+{
+	(void)address, (void)length, (void)arg;
+	return noria_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+}
+
 /* Whatever becomes of one connection, the proxy goes on. */
 static int serve(void *arg)
 {
+	struct noria_connect_name_options options = {.prepare = send_at_once};
 	noria_autoclose int client = *(int *)arg;
-	noria_autoclose int server = noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int error = server;
+	noria_autoclose int server =
+		noria_within(CONNECT_LIMIT, noria_connect_name(target.host, target.service, &options));
+	int error = server < 0 ? server : join(client, server);
 
-	if (error >= 0)
-		error = noria_within(CONNECT_LIMIT, noria_connect(server, (struct sockaddr *)&target, sizeof target));
-	if (error >= 0) {
-		(void)!noria_setsockopt(server, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
-		error = join(client, server);
-	}
 	if (error < 0 && error != -ECANCELED)
 		fprintf(stderr, "proxy: %s\n", strerror(-error));
 	return 0;
@@ -116,33 +120,45 @@ static int accept_all(int listener, struct noria_group *connections)
 
 static int proxy(void *arg)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int listener = noria_try(noria_socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), error;
+	const struct end *end = arg;
+	struct noria_listen_name_options options = {.prepare = send_at_once}; /* accepted ones inherit it */
+	int listener = noria_try(noria_listen_name(end->host, end->service, &options)), error;
 	struct noria_group connections;
 
-	address.sin_port = htons((uint16_t)atoi(arg));
-	(void)!noria_setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-	(void)!noria_setsockopt(listener, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* inherited */
-	noria_try(noria_bind(listener, (struct sockaddr *)&address, sizeof address));
-	noria_try(noria_listen(listener, SOMAXCONN));
 	noria_try(noria_group_open(&connections));
 	error = accept_all(listener, &connections);
 	noria_close(listener); /* whoever comes now is told at once, not when the last connection has ended */
 	return noria_group_close(&connections, error);
 }
 
+/* Part "host:service" or "[::1]:service" in two, in place. */
+static bool part(char *text, struct end *ret_end)
+{
+	char *colon = strrchr(text, ':');
+
+	if (!colon || colon[1] == '\0')
+		return false;
+	*colon = '\0';
+	*ret_end = (struct end){.host = text, .service = colon + 1};
+	if (*text == '[' && colon[-1] == ']') {
+		colon[-1] = '\0';
+		ret_end->host = text + 1;
+		return true;
+	}
+	return !strchr(text, ':'); /* else an IPv6 address without its brackets */
+}
+
 int main(int argc, char **argv)
 {
 	struct noria_config config = {.drain_timeout_ns = DRAIN_LIMIT};
+	struct end end;
 	int result;
 
-	target = (struct sockaddr_in){.sin_family = AF_INET};
-	if (argc != 4 || inet_pton(AF_INET, argv[2], &target.sin_addr) != 1) {
-		fprintf(stderr, "usage: proxy PORT ADDRESS TARGET-PORT\n");
+	if (argc != 3 || !part(argv[1], &end) || !part(argv[2], &target) || !*target.host) {
+		fprintf(stderr, "usage: proxy [HOST]:PORT HOST:PORT\n");
 		return 2;
 	}
-	target.sin_port = htons((uint16_t)atoi(argv[3]));
-	result = noria_run(&config, proxy, argv[1]);
+	result = noria_run(&config, proxy, &end);
 	if (result < 0)
 		fprintf(stderr, "proxy: %s %s\n", strerror(-result), noria_message());
 	return result < 0;
