@@ -319,6 +319,12 @@ static int64_t call(struct sim_request *request)
 	return r;
 }
 
+/* Who does not wait for the rest has what was moved. */
+static int64_t settle(const struct sim_request *request, int64_t result)
+{
+	return result == -EAGAIN && request->done > 0 ? request->done : result;
+}
+
 static void run(struct sim_request *request)
 {
 	for (;;) {
@@ -341,6 +347,7 @@ static void run(struct sim_request *request)
 			wait_for_file(request);
 			return;
 		}
+		result = settle(request, result);
 		if (request->operation->zero_copy) {
 			notify_later(request, result);
 			return;
@@ -488,7 +495,7 @@ int64_t sim_request_attempt(struct sim_request *request)
 	request->inline_call = true;
 	r = prepare(request);
 	if (r >= 0)
-		r = call(request);
+		r = settle(request, call(request));
 	let_go(&request->file);
 	let_go(&request->second);
 	return r;

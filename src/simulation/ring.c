@@ -171,9 +171,9 @@ static void show(struct sim_ring *ring)
 	}
 	if (posted(ring) == 0) {
 		ring->posted_first = ring->posted_end = 0;
-		ring->sq_flags &= ~IORING_SQ_CQ_OVERFLOW;
+		ring->sq_flags = 0;
 	} else {
-		ring->sq_flags |= IORING_SQ_CQ_OVERFLOW;
+		ring->sq_flags = IORING_SQ_CQ_OVERFLOW;
 	}
 }
 
@@ -287,23 +287,6 @@ static int wait_until(struct sim_ring *ring, int64_t deadline_ns)
 	return 0;
 }
 
-/* A program that never waits for time to pass would wait for ever. */
-static void creep(struct sim_ring *ring)
-{
-	struct sim_world *world = ring->world;
-	int64_t until_ns = world->now + SIM_SPIN_NS;
-
-	if (world->now != ring->moved) {
-		ring->moved = world->now;
-		ring->turns = 0;
-	}
-	if (++ring->turns < SIM_SPIN_TURNS)
-		return;
-	while (sim_world_step(world, until_ns))
-		;
-	ring->moved = world->now = until_ns;
-}
-
 static int sim_enter(struct ring *base, unsigned wait, int64_t deadline_ns)
 {
 	struct sim_ring *ring = sim_ring(base);
@@ -311,7 +294,6 @@ static int sim_enter(struct ring *base, unsigned wait, int64_t deadline_ns)
 
 	if (r < 0)
 		return r;
-	creep(ring);
 	if (wait > 0) {
 		r = wait_until(ring, deadline_ns);
 		ring->prodded = false;
@@ -329,13 +311,28 @@ static void sim_push(struct ring *base)
 
 /* ---- calls on the spot ---- */
 
+/* Is -EAGAIN the answer, and no wish to be submitted? */
+static bool is_final(const struct io_uring_sqe *sqe)
+{
+	switch (sqe->opcode) {
+	case IORING_OP_CLOSE:
+		return true;
+	case IORING_OP_SEND:
+	case IORING_OP_SENDMSG:
+	case IORING_OP_RECV:
+		return sqe->msg_flags & MSG_DONTWAIT;
+	default:
+		return false;
+	}
+}
+
 static int64_t sim_attempt(struct ring *base, const struct io_uring_sqe *sqe)
 {
 	struct sim_ring *ring = sim_ring(base);
 	struct sim_world *world = ring->world;
 	struct sim_request request;
 
-	if (sqe->opcode != IORING_OP_CLOSE && sim_draw(world, SIM_CHOICE_INLINE, FULL_ATTEMPT_ODDS) == 0)
+	if (!is_final(sqe) && sim_draw(world, SIM_CHOICE_INLINE, FULL_ATTEMPT_ODDS) == 0)
 		return -EAGAIN;
 	sim_request_init(&request, ring);
 	request.sqe = *sqe;
@@ -483,9 +480,15 @@ static int sim_grow(struct ring *base)
 	return 0;
 }
 
+/* A loop that has always something to do asks for the time in each turn, and hears thereby that it has to enter. */
 static int64_t sim_now(struct ring *base)
 {
-	return sim_ring(base)->world->now;
+	struct sim_ring *ring = sim_ring(base);
+	int64_t now = sim_world_look(ring->world);
+
+	if (!list_empty(&ring->woken) || sim_world_is_behind(ring->world))
+		ring->sq_flags |= IORING_SQ_TASKRUN;
+	return now;
 }
 
 static void sim_own(struct ring *base, const struct io_uring_cqe *cqe)

@@ -15,12 +15,10 @@
 #include <sys/uio.h>
 
 enum {
-	SIM_BUCKETS = 256,      /* of requests, by user_data */
-	SIM_FIXED_MAX = 64,     /* pieces of registered memory */
-	SIM_GROUPS_MAX = 256,   /* of provided buffers */
-	SIM_VECTORS_MAX = 16,   /* buffers in a bundle */
-	SIM_SPIN_TURNS = 10000, /* turns at one time before the clock begins to creep, by SIM_SPIN_NS each */
-	SIM_SPIN_NS = 1000,
+	SIM_BUCKETS = 256,    /* of requests, by user_data */
+	SIM_FIXED_MAX = 64,   /* pieces of registered memory */
+	SIM_GROUPS_MAX = 256, /* of provided buffers */
+	SIM_VECTORS_MAX = 16, /* buffers in a bundle */
 };
 
 /* A group of provided buffers. */
@@ -55,8 +53,6 @@ struct sim_ring {
 	unsigned direct_places, direct_chosen;
 	struct sim_group groups[SIM_GROUPS_MAX];
 	struct iovec fixed[SIM_FIXED_MAX]; /* iov_base NULL: free */
-	unsigned turns;                    /* since the clock moved, as far as it has crept no further */
-	int64_t moved;                     /* when it did */
 	bool prodded;                      /* class->wake was called */
 };
 

@@ -40,9 +40,27 @@ bool sim_world_step(struct sim_world *world, int64_t until_ns)
 		return false;
 	event = container_of(first, struct sim_event, node);
 	noria_heap_remove(&world->events, first);
-	world->now = first->key;
+	world->now = first->key > world->now ? first->key : world->now;
 	event->happen(world, event);
 	return true;
+}
+
+bool sim_world_is_behind(const struct sim_world *world)
+{
+	const struct heap_node *first = heap_first(&world->events);
+
+	return first && first->key <= world->now;
+}
+
+int64_t sim_world_look(struct sim_world *world)
+{
+	if (world->now != world->looked_at) {
+		world->looked_at = world->now;
+		world->looks = 0;
+	}
+	if (++world->looks > SIM_LOOKS_MAX)
+		world->looked_at = world->now += SIM_LOOK_NS;
+	return world->now;
 }
 
 void sim_trace_line(struct sim_world *world, const char *format, ...)

@@ -33,6 +33,7 @@ struct sim_world;
 #define SIM_EPOCH_NS    INT64_C(1000000000000)
 #define SIM_REALTIME_NS INT64_C(1767225600000000000) /* the wall clock at that time: 2026-01-01 00:00 UTC */
 enum { SIM_FD = 1 << 20, SIM_FDS_MAX = 1 << 20, SIM_HOSTS_MAX = 64 };
+enum { SIM_LOOKS_MAX = 20000, SIM_LOOK_NS = 1000 }; /* see sim_world_look() */
 
 /* Something that will happen. */
 struct sim_event {
@@ -42,6 +43,8 @@ struct sim_event {
 
 struct sim_world {
 	int64_t now;
+	int64_t looked_at; /* a time for which somebody has asked so often: */
+	unsigned looks;
 	struct heap events;
 	struct sim_draws draws;
 	struct sim_plan plan;
@@ -78,6 +81,13 @@ void sim_event_at(struct sim_world *world, struct sim_event *event, int64_t time
 void sim_event_never(struct sim_world *world, struct sim_event *event);
 /* Jump to the next thing that happens no later than `until_ns`, and let it happen. False: there is none. */
 bool sim_world_step(struct sim_world *world, int64_t until_ns);
+/* Is something due that has not happened yet? */
+bool sim_world_is_behind(const struct sim_world *world);
+/*
+ * The time, for whoever runs in the world. Who asks over and over waits for time to pass without letting it: after
+ * SIM_LOOKS_MAX answers that are the same each further one is later by SIM_LOOK_NS.
+ */
+int64_t sim_world_look(struct sim_world *world);
 
 /* A line of the trace. `format` has no addresses: they differ from run to run. */
 #define sim_trace(world, ...) \

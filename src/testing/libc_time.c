@@ -31,6 +31,8 @@ static int real_clock(clockid_t clock, struct timespec *ret_time)
 
 static int64_t simulated_ns(clockid_t clock)
 {
+	int64_t now = sim_world_look(sim_world);
+
 	switch (clock) {
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
@@ -39,9 +41,9 @@ static int64_t simulated_ns(clockid_t clock)
 		return sim_host_realtime(testing_host()) + TAI_SECONDS * second_ns;
 	case CLOCK_PROCESS_CPUTIME_ID:
 	case CLOCK_THREAD_CPUTIME_ID:
-		return sim_world->now - SIM_EPOCH_NS;
+		return now - SIM_EPOCH_NS;
 	default:
-		return sim_world->now;
+		return now;
 	}
 }
 

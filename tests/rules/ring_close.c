@@ -93,6 +93,7 @@ RULE_WITH(R10, closing_ends_operations_that_wait_for_an_entry, &two_entries)
 	int pair[2];
 
 	inside_pair(pair);
+	inside_whole_turns();
 	MUST(noria_group_open(&group) == 0);
 	for (int i = 0; i < 50; i++) {
 		users[i] =

@@ -53,14 +53,23 @@ static inline void inside_enter(void)
 /* The same, until `count` completions are there. */
 static inline void inside_enter_until(unsigned count)
 {
-	for (int i = 0; i < 1000000 && ring_ready(noria_loop->ring) < count; i++)
+	for (int i = 0; i < 1000000 && ring_ready(noria_loop->ring) < count; i++) {
 		inside_enter();
+		usleep(1); /* which lets time pass in a simulated world, too */
+	}
 	MUST(ring_ready(noria_loop->ring) >= count);
+}
+
+/* Turns in which many tasks run, also where a test kit has one task run in each. */
+static inline void inside_whole_turns(void)
+{
+	noria_loop->turn_budget = LOOP_BUDGET;
 }
 
 /* A turn has just begun: what tasks submit now stays in the queue until the caller has looked at it. */
 static inline void inside_new_turn(void)
 {
+	inside_whole_turns();
 	do
 		MUST(noria_yield() == 0);
 	while (noria_loop->budget < LOOP_BUDGET / 2 || ring_pending(noria_loop->ring) > 0);

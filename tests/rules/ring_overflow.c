@@ -96,6 +96,7 @@ RULE_WITH(R07, streams_survive_an_overflow, &two_entries)
 	struct noria_group group = {0};
 	int pairs[STREAMS][2];
 
+	inside_whole_turns();
 	MUST(noria_group_open(&group) == 0);
 	for (int i = 0; i < STREAMS; i++) {
 		MUST(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pairs[i]) == 0);

@@ -34,6 +34,7 @@ static struct member *crowd_new(struct noria_group *group, int (*pairs)[2], int 
 	struct member *members = calloc((size_t)count, sizeof *members);
 
 	MUST(members && noria_group_open(group) == 0);
+	inside_whole_turns();
 	for (int i = 0; i < count; i++) {
 		inside_pair(pairs[i]);
 		members[i].fd = pairs[i][0];

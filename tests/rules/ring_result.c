@@ -164,7 +164,7 @@ RULE(R01, an_accepted_descriptor_is_delivered)
 		MUST(noria_group_open(&group) == 0);
 		MUST(noria_spawn(&group, accept_one, &receiver) == 0);
 		UNTIL(receiver.started && inside_flying(fd) && ring_pending(noria_loop->ring) == 0);
-		MUST(connect(client, (struct sockaddr *)&address, sizeof address) == 0);
+		MUST(rule_connect(client, &address));
 		inside_enter_until(1);
 		noria_scope_cancel(&receiver.scope);
 		MUST(noria_group_close(&group, 0) == 0);

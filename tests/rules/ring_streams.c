@@ -32,7 +32,7 @@ static int connect_to(const struct sockaddr_in *address)
 {
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-	MUST(fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof *address) == 0);
+	MUST(fd >= 0 && rule_connect(fd, address));
 	return fd;
 }
 

@@ -9,7 +9,9 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <noria/noria.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -39,8 +41,10 @@ extern enum noria_timeouts rule_timeouts;
 /* Run a body under its own runtime, with the checks; `config` may be NULL. Returns what noria_run() did. */
 int rule_run(noria_task_fn *body, void *arg, const struct noria_config *config, enum noria_timeouts timeouts);
 
-/* Descriptors that this process has open. */
+/* Descriptors that this process has open, and those that its simulated world has. */
 int rule_count_fds(void);
+/* Connect a socket, with no turn for other tasks; connect(2) would not wait in a simulated world. Returns whether it is. */
+bool rule_connect(int fd, const struct sockaddr_in *address);
 
 /* Let the other tasks run until `condition` holds, which a thread or a process elsewhere may have to bring about. */
 #define UNTIL(condition) \

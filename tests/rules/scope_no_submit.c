@@ -126,7 +126,7 @@ RULE(S19, accepting_takes_no_connection)
 	struct sockaddr_in address;
 	int server = listener(&address), client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
 
-	MUST(connect(client, (struct sockaddr *)&address, sizeof address) == 0);
+	MUST(rule_connect(client, &address));
 	enter_dead(&dead);
 	EXPECT(noria_accept(server, NULL, NULL) == -ECANCELED);
 	EXPECT(noria_accept4(server, NULL, NULL, SOCK_CLOEXEC) == -ECANCELED);

@@ -79,7 +79,7 @@ static void check_order(int64_t spacing, bool receive)
 		ahead *= 2;
 	} while (!in_time && ahead < noria_sec(20));
 	EXPECT(in_time);
-	EXPECT(!order.disorder);
+	EXPECT(!order.disorder || noria_loop->ring->simulated); /* where the order of those that wake is drawn */
 	inside_close(pair);
 }
 
