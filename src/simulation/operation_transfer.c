@@ -2,6 +2,7 @@
 /* What moves bytes, of whatever file. */
 #include "simulation/operation.h"
 
+#include "base/assert.h"
 #include "simulation/ring.h"
 
 #include <errno.h>
@@ -254,6 +255,21 @@ struct splice {
 	struct sim_host *host;
 };
 
+/* All of it, though a read may be short. Returns how many bytes it was. */
+static int64_t take_away(const struct splice *splice, char *chunk, size_t size)
+{
+	for (size_t left = size; left > 0;) {
+		struct iovec vector = {.iov_base = chunk, .iov_len = left};
+		struct sim_transfer transfer = {
+			.vector = &vector, .count = 1, .size = left, .offset = -1, .host = splice->host};
+		int64_t n = read_from(splice->in, &transfer);
+
+		invariant(n > 0);
+		left -= (size_t)n;
+	}
+	return (int64_t)size;
+}
+
 /* Up to a chunk: look at the bytes, give as many as are taken, and only then take those away. */
 static int64_t move_chunk(const struct splice *splice, size_t size, bool keep)
 {
@@ -273,9 +289,7 @@ static int64_t move_chunk(const struct splice *splice, size_t size, bool keep)
 	n = write_to(splice->out, &transfer);
 	if (n <= 0 || keep || splice->in_offset >= 0)
 		return n;
-	vector.iov_len = transfer.size = (size_t)n;
-	transfer.offset = -1;
-	return read_from(splice->in, &transfer);
+	return take_away(splice, chunk, (size_t)n);
 }
 
 static int64_t splice_bytes(struct sim_request *request, bool keep)

@@ -524,8 +524,10 @@ int sim_request_cancel(struct sim_request *request)
 	case SIM_REQUEST_WAITING:
 		if (request->notifies)
 			return -ENOENT;
-		if (request->woken && sim_draw(request->ring->world, SIM_CHOICE_CANCEL, 2) == 0)
+		if (request->woken && sim_draw(request->ring->world, SIM_CHOICE_CANCEL, 2) == 0) {
+			request->spared = true;
 			return -EALREADY;
+		}
 		sim_request_end(request, request->done > 0 ? request->done : -ECANCELED);
 		return 0;
 	case SIM_REQUEST_WORKING:

@@ -60,6 +60,7 @@ struct sim_request {
 	bool begun;        /* it has set its event, stands with its futex, or its connect is under way */
 	bool worked;       /* a worker has had it: now it is done */
 	bool interrupted;  /* cancelled while it worked */
+	bool spared;       /* a cancel has come too late for it, and it may go on to wait */
 	bool woken;        /* in ring->woken, not in file->waiting */
 	bool notifies;     /* a zero-copy send that has its result, and whose bytes are still read */
 	bool inline_call;  /* not an entry: class->attempt, which must not wait */

@@ -241,6 +241,7 @@ static int submit(struct sim_ring *ring)
 {
 	int r = 0;
 
+	invariant(ring_pending(&ring->ring) <= ring->ring.sq_entries);
 	if (ring->sq_head != ring->ring.sq_tail && sim_strikes(&ring->world->plan, SIM_FAULT_BUSY))
 		return -EAGAIN;
 	while (ring->sq_head != ring->ring.sq_tail && r == 0) {

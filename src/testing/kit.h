@@ -20,6 +20,7 @@ struct loop;
 struct scope;
 struct task;
 struct testing_origins;
+struct timer;
 
 /* What a run in another process leaves behind for this one, in memory that both have. */
 struct testing_shared {
@@ -65,6 +66,10 @@ struct testing_run {
 	bool refused;   /* there was no run */
 	struct list hosts;
 	struct noria_group *boots; /* whose children the keepers of hosts are */
+	struct {
+		void (*fire)(struct timer *timer); /* of timers that are scopes'; NULL: none has been seen */
+		uint64_t timers;                   /* set before the last turn */
+	} audit;
 	struct noria_sim_report report;
 	char unheard[2048]; /* the last failure that was not written as it came, in words */
 };

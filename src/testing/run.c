@@ -12,8 +12,7 @@
 #include "scope/child.h"
 #include "scope/leftover.h"
 #include "simulation/host.h"
-#include "simulation/ring.h"
-#include "task/submission.h"
+#include "testing/audit.h"
 #include "testing/draws.h"
 #include "testing/finding.h"
 #include "testing/order.h"
@@ -74,30 +73,6 @@ static void look_at_time(struct testing_run *run, struct loop *loop)
 	}
 }
 
-/* Rule R02: whoever waits for an operation that is under way has not gone on; the word tells an activation. */
-__attribute__((no_sanitize_address)) static void look_at_operations(struct testing_run *run)
-{
-	const struct sim_ring *ring = run->world->ring;
-
-	for (const struct list *node = ring->all.next; node != &ring->all; node = node->next) {
-		const struct sim_request *request = list_entry(node, struct sim_request, all);
-		uint64_t word = request->sqe.user_data;
-		const struct submission *submission;
-
-		if ((word & RING_TAG) != RING_OPERATION)
-			continue;
-		submission = noria_token_submission(word);
-		if (submission->token == word && submission->state == SUBMISSION_FLYING)
-			continue;
-		if (run->report.finding != NORIA_SIM_BROKEN)
-			testing_find(run, NORIA_SIM_BROKEN,
-				     "rule R02 is broken: %s on descriptor %d is under way, and whoever waited for it "
-				     "has gone on",
-				     request->operation->name, request->sqe.fd);
-		return;
-	}
-}
-
 static void arrange(struct loop *loop)
 {
 	struct testing_run *run = testing_run;
@@ -109,7 +84,7 @@ static void arrange(struct loop *loop)
 	if (run->world) {
 		testing_hosts_strike(run);
 		if (run->strict)
-			look_at_operations(run);
+			testing_audit(run, loop);
 	}
 	look_at_time(run, loop);
 }
