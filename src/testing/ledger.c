@@ -10,6 +10,7 @@
 #include "noria/stream.h"
 #include "op/block.h"
 #include "op/buffers.h"
+#include "op/direct.h"
 #include "scope/child.h"
 #include "simulation/file.h"
 #include "simulation/host.h"
@@ -95,6 +96,8 @@ void testing_ledger_ending(struct testing_run *run, struct loop *loop)
 	for (int i = 0; i < 2; i++)
 		look_at_buffers(run, loop->buffers[i]);
 	look_at_direct(run);
+	if (loop->direct && loop->direct->chained)
+		LEFT(run, "left behind: places for the files of chains that have ended");
 	if (first && !is_own(loop, first))
 		LEFT(run, "left behind: a timer that would have fired %lld ns after the end",
 		     (long long)(first->key - noria_loop_clock(loop)));

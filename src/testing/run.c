@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LATE_TIMES = 2, TREE_SIZE = 3072, PCT_STEPS = 1000 };
+enum { LATE_TIMES = 2, TREE_SIZE = 3072, PCT_STEPS = 1000, CROWD_ODDS = 4 };
 
 __thread struct testing_run *testing_run;
 
@@ -73,12 +73,23 @@ static void look_at_time(struct testing_run *run, struct loop *loop)
 	}
 }
 
+/* Mostly one task in each turn; now and then many, whose entries then fill the queue. */
+static void draw_budget(struct testing_run *run, struct loop *loop)
+{
+	bool several = !fifo_empty(&loop->ready) && loop->ready.head->next;
+
+	loop->turn_budget = 1;
+	if (several && run->world && !run->script && sim_draw(run->world, SIM_CHOICE_READY, CROWD_ODDS) == 0)
+		loop->turn_budget = LOOP_BUDGET;
+}
+
 static void arrange(struct loop *loop)
 {
 	struct testing_run *run = testing_run;
 
 	if (run->arrange)
 		run->arrange(loop);
+	draw_budget(run, loop);
 	if (!fifo_empty(&loop->ready) && sim_strikes(run->plan, SIM_FAULT_LATE) && !run->cancelled)
 		cancel(run, NULL, "when something had completed, by the test's plan");
 	if (run->world) {

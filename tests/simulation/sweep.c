@@ -9,7 +9,7 @@
 
 #include <stdarg.h>
 
-enum { RUNS = 150, SEEDS = 40 };
+enum { RUNS = 150, SEEDS = 25 };
 
 /* ---- what is swept ---- */
 
@@ -45,6 +45,7 @@ static const struct kind {
 	bool may_fail;      /* with an error of the fault's own */
 	bool may_be_late;   /* a millisecond, which the loop gives a kernel that has no memory */
 	bool cancels;
+	enum noria_sim_schedule schedule;
 } kinds[] = {
 	{"cancel", CANCEL, NULL, .cancels = true},
 	{"mended", FAULTS, "eagain,enobufs,short,overflow,end,delay,slow"},
@@ -52,6 +53,8 @@ static const struct kind {
 	{"errors", FAULTS, "eintr,reset,loss,duplicate,refuse,enospc,eio,emfile,thread", .may_fail = true},
 	{"memory", FAULTS, "enomem", .may_fail = true},
 	{"seeds", SEED, NULL},
+	{"in-order", SEED, NULL, .schedule = NORIA_SIM_FIFO},
+	{"priorities", SEED, NULL, .schedule = NORIA_SIM_PCT},
 	{"storms", SEED, "short%5,end%15,overflow%15,enobufs%15,eagain%5,slow%5"},
 	{"cancels", SEED, "late%0.7,cancel%0.3,overflow%5,end%5,enobufs%5,short%5", .cancels = true},
 };
@@ -83,6 +86,11 @@ bool sweep_cancelled(void)
 bool sweep_may_fail(void)
 {
 	return kind->may_fail;
+}
+
+bool sweep_in_order(void)
+{
+	return kind->schedule == NORIA_SIM_FIFO;
 }
 
 int sweep_ended_at(const char *file, int line, ssize_t result, ssize_t wanted, int64_t time_ns)
@@ -134,7 +142,7 @@ static int make(const char *area, const struct sweep_program *program, const str
 {
 	char command[256];
 	struct noria_sim_sweep sweep = {
-		.options = {.config = &variant->config, .command = command},
+		.options = {.config = &variant->config, .command = command, .schedule = kind->schedule},
 		.accept = accept_result,
 		.runs_max = program->runs ? program->runs : RUNS,
 	};

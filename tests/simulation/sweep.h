@@ -52,6 +52,8 @@ _Noreturn void sweep_not_equal(const char *file, int line, const char *what, lon
 bool sweep_cancelled(void);
 /* Is this a sweep of faults that bring errors? */
 bool sweep_may_fail(void);
+/* Do tasks run in the order in which they became ready? */
+bool sweep_in_order(void);
 
 /*
  * A wait has come to `result` now: it must be `wanted`, at this time, unless the run is cancelled, or a fault has

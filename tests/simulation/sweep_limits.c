@@ -162,6 +162,41 @@ static int tasks(void *arg)
 	return noria_group_close(&group, r);
 }
 
+/* What begins at the very end of a limit does not begin: what is there stays there. */
+static int begin_at_the_end(int fds[2], bool receives)
+{
+	int64_t end = noria_now() + ODD;
+	struct noria_event event = {0};
+	struct noria_scope scope;
+	char byte = 'x';
+	ssize_t r;
+
+	noria_try(noria_send_all(fds[1], &byte, 1, 0));
+	CHECK_EQ(noria_event_set(&event), 0);
+	noria_try(noria_scope_open(&scope, end, 0));
+	r = noria_shielded(noria_sec(1), noria_sleep_until(end));
+	if (r >= 0)
+		r = receives ? noria_recv(fds[0], &byte, 1, 0) : noria_event_wait(&event);
+	noria_try(sweep_ended(noria_scope_close(&scope, r), -ETIMEDOUT, end));
+	r = noria_recv_all(fds[0], &byte, 1, 0);
+	noria_try(r);
+	CHECK_EQ(r, 1);
+	return 0;
+}
+
+static int edges(void *arg)
+{
+	int fds[2], r;
+
+	(void)arg;
+	noria_try(sweep_pair(fds));
+	r = begin_at_the_end(fds, true);
+	if (r >= 0)
+		r = begin_at_the_end(fds, false);
+	sweep_close_pair(fds);
+	return r;
+}
+
 /* Timers that say when: sleeps end in their order, at their times. */
 static int64_t last_ns;
 
@@ -173,6 +208,35 @@ static int sleeper(void *arg)
 	CHECK(end >= last_ns);
 	last_ns = end;
 	return 0;
+}
+
+/* Equal ones end in the order in which they were set; it shows where tasks run in theirs. */
+static unsigned slept, woken;
+
+static int equal_sleeper(void *arg)
+{
+	int64_t end = *(int64_t *)arg;
+	unsigned turn = slept++;
+
+	noria_try(sweep_ended(noria_sleep_until(end), 0, end));
+	CHECK(turn == woken || !sweep_in_order() || sweep_cancelled());
+	woken++;
+	return 0;
+}
+
+static int equal_sleeps(void *arg)
+{
+	struct noria_group group;
+	int64_t end = noria_now() + ODD;
+	int r;
+
+	(void)arg;
+	slept = woken = 0;
+	noria_try(noria_group_open(&group));
+	r = 0;
+	for (int i = 0; i < 6 && r >= 0; i++)
+		r = noria_spawn(&group, equal_sleeper, &end);
+	return noria_group_close(&group, r);
 }
 
 static int sleeps(void *arg)
@@ -454,6 +518,8 @@ const struct sweep_program sweep_limits[] = {
 	{"peers", peers, "tiny heap", 60},
 	{"tasks", tasks, "tiny", 0},
 	{"sleeps", sleeps, "plain", 0},
+	{"equal-sleeps", equal_sleeps, "plain", 0},
+	{"edges", edges, "plain heap", 0},
 	{"moves", moves, "plain tiny heap", 0},
 	{"shields", shields, "plain tiny heap", 0},
 	{"groups", groups, "plain heap tiny", 0},

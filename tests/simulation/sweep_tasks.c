@@ -341,9 +341,10 @@ static int nested(void *arg)
 
 /* ---- leaving early ---- */
 
-/* Functions that return in the middle of their groups and scopes, which close themselves. */
+/* Functions that return in the middle of their groups and scopes, which close themselves, and what is in them. */
 static int leave_early(int how)
 {
+	struct noria_scope inner;
 	noria_autoscope struct noria_scope scope = {0};
 	noria_autogroup struct noria_group group = {0};
 
@@ -356,6 +357,12 @@ static int leave_early(int how)
 	tree.end_ns = noria_now();
 	if (how == 1)
 		return 0;
+	if (how == 2) {
+		noria_try(noria_scope_open(&inner, noria_now() + MS(2), 0));
+		noria_try(noria_sleep(1000));
+		tree.end_ns = noria_now();
+		return 0;
+	}
 	noria_scope_cancel(&scope);
 	return noria_idle(noria_check()) == -ECANCELED ? 0 : -EPROTO;
 }
@@ -366,7 +373,7 @@ static int early(void *arg)
 
 	(void)arg;
 	noria_try(begin());
-	for (int how = 0; how < 3 && r >= 0; how++) {
+	for (int how = 0; how < 4 && r >= 0; how++) {
 		tree.end_ns = noria_now();
 		r = leave_early(how);
 	}
