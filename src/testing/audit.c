@@ -146,29 +146,52 @@ static bool is_stray(const struct testing_run *run, const struct heap_node *node
 	       !scope_is_open(container_of(timer, struct scope, timer));
 }
 
-static void look_at_timers(struct testing_run *run, struct loop *loop)
+/* Is one of those beneath `top`? */
+static bool has_stray_beneath(const struct testing_run *run, const struct heap_node *top)
 {
-	const struct heap_node *first = heap_first(&loop->timers), *node = first;
+	const struct heap_node *node = top->child;
 
-	if (first && first->key <= loop->now && first->sequence < run->audit.timers)
-		BROKEN(run, "a timer was due %lld ns ago, and has not fired", (long long)(loop->now - first->key));
-	run->audit.timers = loop->timers.sequence;
 	while (node) {
-		if (is_stray(run, node)) {
-			BROKEN(run, "a timer of a scope that is closed is still set");
-			return;
-		}
+		if (is_stray(run, node))
+			return true;
 		if (node->child) {
 			node = node->child;
 			continue;
 		}
-		while (node && !node->next) { /* up: the first of a row of siblings knows the parent */
-			while (node->prev != node && node->prev->child != node)
+		while (!node->next) { /* up: the first of a row of siblings knows the parent */
+			while (node->prev->child != node)
 				node = node->prev;
-			node = node->prev == node ? NULL : node->prev;
+			node = node->prev;
+			if (node == top)
+				return false;
 		}
-		node = node ? node->next : NULL;
+		node = node->next;
 	}
+	return false;
+}
+
+static bool has_stray(const struct testing_run *run, const struct heap *timers)
+{
+	const struct heap_node *const roots[] = {timers->root, timers->far};
+
+	for (int i = 0; i < 2; i++)
+		if (roots[i] && (is_stray(run, roots[i]) || has_stray_beneath(run, roots[i])))
+			return true;
+	for (int i = 0; i < HEAP_SLOTS; i++)
+		if (has_stray_beneath(run, &timers->slots[i]))
+			return true;
+	return false;
+}
+
+static void look_at_timers(struct testing_run *run, struct loop *loop)
+{
+	const struct heap_node *first = heap_first(&loop->timers);
+
+	if (first && first->key <= loop->now && first->sequence < run->audit.timers)
+		BROKEN(run, "a timer was due %lld ns ago, and has not fired", (long long)(loop->now - first->key));
+	run->audit.timers = loop->timers.sequence;
+	if (has_stray(run, &loop->timers))
+		BROKEN(run, "a timer of a scope that is closed is still set");
 }
 
 /* ---- what is under way ---- */
