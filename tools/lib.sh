@@ -81,7 +81,7 @@ import glob, json, os, re, sys
 ci = os.environ.get("CI", "") not in ("", "0", "false")
 colour = re.compile(r"\x1b\[[0-9;]*m")
 synthesis = re.compile(r"Synthesis: Tested: (\d+) \| Passing: (\d+) \| Failing: (\d+) \| Crashing: (\d+)")
-skipped_case = re.compile(r"^\[SKIP\] ", re.M)
+skipped_case = re.compile(r"^\[SKIP\] (?!.*: Test is disabled$)", re.M)    # a filter's choice is no skip
 lacks = re.compile(r"^(?:\[SKIP\] \S+: )?(skip: kernel lacks \S.*)$", re.M)
 dull = re.compile(r"^\[(?:RUN |PASS|SKIP)\]|^\s*$")
 passed = failed = skipped = 0
@@ -110,7 +110,8 @@ for test in tests:
         print(f"    {name}: {line}")
     if skips > len(excused):
         print(f"    {name}: {skips - len(excused)} skipped without a line `skip: kernel lacks ...`:")
-        for line in [line for line in text.splitlines() if "skip" in line.lower() and not lacks.match(line)][-10:]:
+        for line in [line for line in text.splitlines()
+                     if "skip" in line.lower() and not lacks.match(line) and "Test is disabled" not in line][-10:]:
             print("        " + line)
         if ci:
             bad += skips - len(excused)

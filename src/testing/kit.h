@@ -59,6 +59,7 @@ struct testing_run {
 	bool strict;
 	bool differed;                      /* a draw was another than in the run it is compared with */
 	void (*arrange)(struct loop *loop); /* of the schedule */
+	unsigned turn_budget;               /* of tasks in a turn, as it was drawn last */
 	struct testing_origins *origins;
 	int64_t began_ns;
 	struct loop *loop;

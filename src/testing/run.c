@@ -73,14 +73,21 @@ static void look_at_time(struct testing_run *run, struct loop *loop)
 	}
 }
 
-/* Mostly one task in each turn; now and then many, whose entries then fill the queue. */
+/*
+ * Mostly one task in each turn; now and then many, whose entries then fill the queue. Not in a run that keeps the order
+ * of tasks: it is there for programs that count their turns. A budget that the program itself has set stays.
+ */
 static void draw_budget(struct testing_run *run, struct loop *loop)
 {
 	bool several = !fifo_empty(&loop->ready) && loop->ready.head->next;
+	bool drawn = run->world && !run->script && run->options.schedule != NORIA_SIM_FIFO;
 
-	loop->turn_budget = 1;
-	if (several && run->world && !run->script && sim_draw(run->world, SIM_CHOICE_READY, CROWD_ODDS) == 0)
-		loop->turn_budget = LOOP_BUDGET;
+	if (loop->turn_budget != run->turn_budget)
+		return;
+	run->turn_budget = 1;
+	if (several && drawn && sim_draw(run->world, SIM_CHOICE_READY, CROWD_ODDS) == 0)
+		run->turn_budget = LOOP_BUDGET;
+	loop->turn_budget = run->turn_budget;
 }
 
 static void arrange(struct loop *loop)
@@ -117,7 +124,7 @@ static void loop_opened(struct loop *loop)
 		loop->now = noria_loop_clock(loop);
 	run->arrange = loop->arrange;
 	loop->arrange = arrange;
-	loop->turn_budget = 1;
+	loop->turn_budget = run->turn_budget = 1;
 	run->began_ns = noria_loop_clock(loop);
 }
 
