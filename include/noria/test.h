@@ -175,7 +175,8 @@ NORIA_PUBLIC bool noria_sim_is_up(const struct noria_sim_host *host);
  */
 #define noria_sim_on(host, expression) \
 	(__extension__({ \
-		__attribute__((cleanup(noria_sim_leave_))) unsigned noria_sim_before_ = noria_sim_enter_(host); \
+		__attribute__((unused, cleanup(noria_sim_leave_))) unsigned noria_sim_before_ = \
+			noria_sim_enter_(host); \
 		(expression); \
 	}))
 NORIA_PUBLIC unsigned noria_sim_enter_(struct noria_sim_host *host);

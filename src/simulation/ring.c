@@ -130,7 +130,9 @@ void sim_post(struct sim_request *request, int32_t result, uint32_t flags)
 		  request->operation->name, result, flags & IORING_CQE_F_MORE ? ", more" : "");
 	make_room(ring);
 	ring->posted[ring->posted_end++] = (struct sim_posted){
-		.cqe = {.user_data = request->sqe.user_data, .res = result, .flags = flags},
+		.user_data = request->sqe.user_data,
+		.result = result,
+		.flags = flags,
 		.order = request->order,
 		.incremental = request->incremental,
 	};
@@ -162,8 +164,11 @@ static void show(struct sim_ring *ring)
 {
 	while (posted(ring) > 0 && visible(ring) < ring->ring.cq_entries) {
 		unsigned i = draw_posted(ring);
+		struct io_uring_cqe *cqe = &ring->ring.cqes[ring->cq_tail & (ring->ring.cq_entries - 1)];
 
-		ring->ring.cqes[ring->cq_tail & (ring->ring.cq_entries - 1)] = ring->posted[i].cqe;
+		cqe->user_data = ring->posted[i].user_data;
+		cqe->res = ring->posted[i].result;
+		cqe->flags = ring->posted[i].flags;
 		__atomic_store_n(&ring->cq_tail, ring->cq_tail + 1, __ATOMIC_RELEASE);
 		memmove(&ring->posted[ring->posted_first + 1], &ring->posted[ring->posted_first],
 			(i - ring->posted_first) * sizeof *ring->posted);

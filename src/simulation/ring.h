@@ -30,7 +30,9 @@ struct sim_group {
 
 /* A completion that is not yet visible. */
 struct sim_posted {
-	struct io_uring_cqe cqe;
+	uint64_t user_data; /* as in a struct io_uring_cqe, which may be larger */
+	int32_t result;
+	uint32_t flags;
 	uint64_t order;
 	bool incremental; /* those that fill the same buffers stay in order, too */
 };

@@ -209,9 +209,9 @@ static bool is_operation(uint64_t word)
 	return (word & RING_TAG) == RING_OPERATION;
 }
 
-static bool is_terminal(const struct io_uring_cqe *cqe)
+static bool is_terminal(uint64_t user_data, uint32_t flags)
 {
-	return is_operation(cqe->user_data) && !(cqe->flags & IORING_CQE_F_MORE);
+	return is_operation(user_data) && !(flags & IORING_CQE_F_MORE);
 }
 
 /* Entries and completions on their way. */
@@ -222,9 +222,12 @@ static size_t count_on_the_way(const struct sim_ring *ring)
 	for (unsigned i = ring->sq_head; i != ring->ring.sq_tail; i++)
 		count += is_operation(ring->ring.sqes[i & (ring->ring.sq_entries - 1)].user_data);
 	for (unsigned i = ring->posted_first; i < ring->posted_end; i++)
-		count += is_terminal(&ring->posted[i].cqe);
-	for (unsigned i = ring->cq_head; i != ring->cq_tail; i++)
-		count += is_terminal(&ring->ring.cqes[i & (ring->ring.cq_entries - 1)]);
+		count += is_terminal(ring->posted[i].user_data, ring->posted[i].flags);
+	for (unsigned i = ring->cq_head; i != ring->cq_tail; i++) {
+		const struct io_uring_cqe *cqe = &ring->ring.cqes[i & (ring->ring.cq_entries - 1)];
+
+		count += is_terminal(cqe->user_data, cqe->flags);
+	}
 	return count;
 }
 

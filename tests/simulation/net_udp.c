@@ -124,7 +124,7 @@ Test(udp, some_are_lost_doubled_or_overtaken)
 	open_world(1, "loss@1,duplicate@2,delay@0,enobufs@4");
 	in = bound(there, 53), out = bound(here, 1000);
 	for (int i = 0; i < 5; i++)
-		EXPECT_EQ(put_to(out, "10.0.0.2", 53, "01234" + i, 1), i == 4 ? -ENOBUFS : 1);
+		EXPECT_EQ(put_to(out, "10.0.0.2", 53, &"01234"[i], 1), i == 4 ? -ENOBUFS : 1);
 	pass(1 * MS + 500 * 1000);
 	for (arrived = 0; get(in, &overtaken, 1) == 1;)
 		arrived++;
