@@ -166,7 +166,7 @@ UNIT(whole, reads_no_more_than_is_allowed)
 	before = mapped_bytes();
 	for (int i = 0; i < 64; i++) /* and what was read is freed */
 		EXPECT_EQ(noria_read_file(AT_FDCWD, "/dev/zero", 1 << 20, &data, &size), -EFBIG);
-	EXPECT(mapped_bytes() < before + (16U << 20));
+	EXPECT(UNIT_SANITIZED || mapped_bytes() < before + (16U << 20)); /* a sanitizer keeps what was freed */
 	/* One that says that it is too large is not even begun: there is no memory for what is allowed. */
 	MUST((huge = openat(fd, "huge", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) >= 0);
 	MUST(ftruncate(huge, INT64_C(1) << 42) == 0 && close(huge) == 0);
