@@ -26,6 +26,8 @@ int noria_close(int fd)
 		return -EBADF;
 	if (fd_is_direct(fd))
 		return noria_direct_close(task, fd);
+	/* Before, not after: what others begin between the close and the caller's next step is for the next owner. */
+	task_spend(task);
 	noria_submissions_end_fd(task->loop, fd);
 	++*loop_closes(task->loop, fd);
 	return (int)op_call("close", OP_ATTEMPT | OP_ALWAYS, io_uring_prep_close, fd);

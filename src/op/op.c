@@ -242,7 +242,8 @@ static inline int64_t run_in(struct task *task, struct op *op, const char *name,
 	if ((flags & OP_ATTEMPT) && likely(!fd_is_direct(op->submission.sqe.fd))) {
 		r = ring->class->attempt(ring, &op->submission.sqe);
 		if (likely(r != -EAGAIN) || (flags & OP_DONTWAIT)) {
-			task_spend(task);
+			if (likely(!(flags & OP_ALWAYS)))
+				task_spend(task);
 			return r;
 		}
 	}

@@ -174,7 +174,7 @@ int noria_stream_open(struct stream *stream, const struct stream_class *class, i
 
 void noria_stream_opened(struct stream *stream)
 {
-	list_push_back(&stream->leftover.task->leftovers, &stream->leftover.node);
+	leftover_add(&stream->leftover);
 	storage_note(stream->leftover.task->loop, stream, stream->class->size, stream->leftover.site,
 		     stream->class->automatic);
 	stream->magic = stream_magic(stream);

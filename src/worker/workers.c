@@ -7,6 +7,7 @@
 #include "noria/op.h"
 #include "op/op.h"
 #include "scope/scope.h"
+#include "task/storage.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -236,7 +237,7 @@ static void watch(struct noria_workers *workers, const struct noria_site *site)
 		scope = scope->parent;
 	workers->leftover =
 		(struct leftover){.task = scope->task, .site = site, .close = close_leftover, .waits = true};
-	list_push_back(&scope->task->leftovers, &workers->leftover.node);
+	leftover_add(&workers->leftover);
 }
 
 int noria_workers_open_at(struct noria_workers **ret_workers, const char *name,
@@ -291,7 +292,7 @@ static void await_template(struct noria_workers *workers)
 
 static void close_workers(struct noria_workers *workers)
 {
-	list_remove(&workers->leftover.node);
+	leftover_remove(&workers->leftover);
 	close_fd(&workers->control);
 	await_template(workers);
 	free_workers(workers);

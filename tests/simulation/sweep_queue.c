@@ -12,6 +12,7 @@ static struct {
 	int64_t cancel_ns;
 	struct noria_event go;
 	unsigned begun, ended;
+	bool closed;
 } crowd;
 
 static int open_pairs(void)
@@ -260,10 +261,31 @@ static int until_closed(void *arg)
 	return 0;
 }
 
+/* What begins before the close has returned is for the old owner of the number, and never reaches the next. */
+static int as_it_closes(void *arg)
+{
+	noria_try(sweep_ended(noria_sleep_until(crowd.cancel_ns), 0, crowd.cancel_ns));
+	return crowd.closed ? 0 : until_closed(arg);
+}
+
+/* The number's next owner has it before anybody else runs, and keeps it for a while. */
+static int own_next(int next[2])
+{
+	int r;
+
+	crowd.closed = true;
+	r = sweep_pair(next);
+	if (r >= 0) {
+		r = noria_sleep(MS(2));
+		sweep_close_pair(next);
+	}
+	return r;
+}
+
 static int close_under_them(void *arg)
 {
 	struct noria_group group;
-	int fds[2], r = 0;
+	int fds[2], next[2], r = 0;
 
 	(void)arg;
 	memset(&crowd, 0, sizeof crowd);
@@ -271,13 +293,18 @@ static int close_under_them(void *arg)
 	crowd.cancel_ns = noria_now() + MS(3);
 	r = noria_group_open(&group);
 	if (r >= 0) {
-		for (int i = 0; i < 5 && r >= 0; i++)
+		for (int i = 0; i < 5 && r >= 0; i++) {
 			r = noria_spawn(&group, until_closed, &fds[0]);
+			if (r >= 0)
+				r = noria_spawn(&group, as_it_closes, &fds[0]);
+		}
 		if (r >= 0)
 			r = noria_sleep_until(crowd.cancel_ns);
 		noria_close(fds[0]);
 		if (!sweep_cancelled() && r >= 0)
 			r = sweep_ended(0, 0, crowd.cancel_ns);
+		if (r >= 0)
+			r = own_next(next);
 		r = noria_group_close(&group, r);
 	} else {
 		noria_close(fds[0]);
