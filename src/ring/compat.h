@@ -28,6 +28,10 @@
 #define MADV_GUARD_REMOVE  103
 #endif
 
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD -10000
+#endif
+
 /* What a worker thread of the kernel answers when its blocking call was interrupted; it leaks out of io-wq. */
 enum { KERNEL_ERESTARTSYS = 512 };
 

@@ -6,6 +6,7 @@
  */
 #include "ring/feature.h"
 
+#include "base/memcheck.h"
 #include "base/message.h"
 #include "ring/compat.h"
 #include "ring/ring.h"
@@ -16,6 +17,8 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -272,6 +275,22 @@ static bool knows_guard(void)
 	return works;
 }
 
+/* Valgrind does not know this call on oneself. */
+static bool knows_guard_many(void)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	char *memory = mmap(NULL, 4 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct iovec two[] = {{memory, page}, {memory + 2 * page, page}};
+	bool works;
+
+	if (memory == MAP_FAILED)
+		return false;
+	works = !RUNNING_ON_VALGRIND &&
+		syscall(SYS_process_madvise, PIDFD_SELF_THREAD, two, 2, MADV_GUARD_INSTALL, 0) == (long)(2 * page);
+	munmap(memory, 4 * page);
+	return works;
+}
+
 static int probe_ring(struct io_uring *uring, const struct io_uring_params *params, uint64_t *ret_there)
 {
 	uint64_t there = probe_operations(uring);
@@ -291,6 +310,7 @@ static int probe_ring(struct io_uring *uring, const struct io_uring_params *para
 	there |= knows_direct(uring) ? bit(FEATURE_DIRECT) : 0;
 	there |= knows_registered_buffers(uring) ? bit(FEATURE_REGISTERED_BUFFERS) : 0;
 	there |= knows_guard() ? bit(FEATURE_GUARD) : 0;
+	there |= knows_guard_many() ? bit(FEATURE_GUARD_MANY) : 0;
 	if (io_uring_register_ring_fd(uring) == 1) {
 		there |= bit(FEATURE_REGISTERED_RING);
 		io_uring_unregister_ring_fd(uring);

@@ -64,7 +64,9 @@
 	  "a descriptor (pidfd) to poll for each process; asking now and then for any child") \
 	X(FUTEX, "futex", "6.7", "waiting for one futex on the ring", "a thread for each wait") \
 	X(GUARD, "guard", "6.13", "stacks are guarded without a mapping each (MADV_GUARD_INSTALL)", \
-	  "two mappings a task: mind vm.max_map_count")
+	  "two mappings a task: mind vm.max_map_count") \
+	X(GUARD_MANY, "guard_many", "6.15", "the guards of many stacks by one system call (PIDFD_SELF)", \
+	  "a system call for each new stack")
 
 enum feature {
 #define X(symbol, name, release, use, cost) FEATURE_##symbol,

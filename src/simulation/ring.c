@@ -561,15 +561,14 @@ static const struct ring_class sim_class = {
 	.close = sim_close,
 };
 
-/* Of the kernel's features a simulated ring has all but that which concerns stacks, which are real. */
+/* Of the kernel's features a simulated ring has all but those which concern stacks, which are real. */
 static void choose_features(struct sim_ring *ring)
 {
+	const uint64_t stacks = UINT64_C(1) << FEATURE_GUARD | UINT64_C(1) << FEATURE_GUARD_MANY;
 	struct features real = {0};
 
-	ring->ring.features.there = (UINT64_C(1) << FEATURE_COUNT) - 1;
 	ring->ring.features.hidden = noria_features_probe(&real) >= 0 ? real.hidden : 0;
-	if (!features_has(&real, FEATURE_GUARD))
-		ring->ring.features.there &= ~(UINT64_C(1) << FEATURE_GUARD);
+	ring->ring.features.there = ((UINT64_C(1) << FEATURE_COUNT) - 1) & (~stacks | real.there);
 }
 
 static unsigned power_of_two(unsigned n)

@@ -66,6 +66,13 @@ static int make_tables(struct loop *loop)
 	return noria_refuse(-ENOMEM, "no memory for a loop");
 }
 
+static enum stack_guards choose_guards(const struct features *features)
+{
+	if (!features_has(features, FEATURE_GUARD))
+		return GUARDS_MAPPED;
+	return features_has(features, FEATURE_GUARD_MANY) ? GUARDS_MARKED_MANY : GUARDS_MARKED;
+}
+
 static _Atomic(uint64_t) runs;
 
 void (*noria_loop_opened)(struct loop *loop);
@@ -97,7 +104,7 @@ int noria_loop_open(struct loop *loop, const struct noria_config *config)
 	loop->tasks_max = config->tasks_max;
 	loop->timeouts_linked = config->timeouts == NORIA_TIMEOUTS_LINKED;
 	loop->now = noria_loop_clock(loop);
-	noria_stack_pool_init(&loop->stacks, features_has(&loop->ring->features, FEATURE_GUARD));
+	noria_stack_pool_init(&loop->stacks, choose_guards(&loop->ring->features));
 	noria_context_adopt(&loop->hub);
 	loop->turn_budget = LOOP_BUDGET;
 	if (noria_loop_opened)

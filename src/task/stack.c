@@ -4,8 +4,9 @@
  * the page table and the whole slab remains one mapping (neighbouring slabs even merge), so that vm.max_map_count
  * is no limit to the number of tasks; with mprotect each guard splits its mapping.
  *
- * The first use of a stack costs a page fault and a guard, several times what the task on it does. So free slabs are
- * kept as they are, for as long as neither the kernel wants their pages nor this process their room.
+ * The first use of a stack costs a page fault and a guard, several times what the task on it does. So where there are
+ * many stacks, a number of them is made ready at once, guards and first pages by a system call each; and free slabs
+ * are kept as they are, for as long as neither the kernel wants their pages nor this process their room.
  */
 #include "task/stack.h"
 
@@ -19,8 +20,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
-enum { SLAB_BYTES = 16 * 1024 * 1024, SLAB_STACKS_MAX = 128, RESERVE_MAX = 1024 /* 16 GiB of addresses */ };
+enum {
+	SLAB_BYTES = 16 * 1024 * 1024,
+	SLAB_STACKS_MAX = 128,
+	RESERVE_MAX = 1024, /* 16 GiB of addresses */
+	AHEAD_MAX = 32,     /* stacks made ready at once */
+	PAGE = 4096,
+};
 
 struct slab {
 	struct list node;
@@ -42,7 +52,7 @@ static int size_class(size_t size)
 	return size <= (size_t)1 << STACK_MIN_LOG2 ? 0 : 64 - STACK_MIN_LOG2 - __builtin_clzl(size - 1);
 }
 
-void noria_stack_pool_init(struct stack_pool *pool, bool guard_advice)
+void noria_stack_pool_init(struct stack_pool *pool, enum stack_guards guards)
 {
 	memset(pool, 0, sizeof *pool);
 	for (int i = 0; i < STACK_SIZES; i++) {
@@ -50,7 +60,7 @@ void noria_stack_pool_init(struct stack_pool *pool, bool guard_advice)
 		list_init(&pool->full[i]);
 		list_init(&pool->reserve[i]);
 	}
-	pool->guard_advice = guard_advice;
+	pool->guards = guards;
 }
 
 static struct slab *slab_new(size_t stack_size)
@@ -124,32 +134,81 @@ void noria_stack_pool_done(struct stack_pool *pool)
 
 static int guard(struct stack_pool *pool, char *memory)
 {
-	if (pool->guard_advice) {
+	if (pool->guards != GUARDS_MAPPED) {
 		if (madvise(memory, STACK_GUARD, MADV_GUARD_INSTALL) == 0)
 			return 0;
 		if (errno != EINVAL)
 			return -errno;
-		pool->guard_advice = false;
+		pool->guards = GUARDS_MAPPED;
 	}
 	return mprotect(memory, STACK_GUARD, PROT_NONE) < 0 ? -errno : 0;
 }
 
-static int slab_prepare_fresh(struct stack_pool *pool, struct slab *slab)
+/* The guard is the lower part of a slot, the stack the rest. */
+static char *slot(const struct slab *slab, unsigned index)
 {
-	char *memory = slab->memory + slab->fresh * (slab->stack_size + STACK_GUARD), *low = memory + STACK_GUARD;
-	struct stack *stack = &slab->slots[slab->fresh].stack;
-	int r = guard(pool, memory);
+	return slab->memory + index * (slab->stack_size + STACK_GUARD);
+}
 
-	if (r < 0)
-		return noria_refuse(
-			-ENOMEM, "no guard for a task's stack (%s). Remedy: raise vm.max_map_count, or run fewer tasks",
-			strerror(-r));
+/* Advice for `size` bytes at `offset` of each of some slots, by one system call. Returns how many took it. */
+static unsigned advise_many(const struct slab *slab, unsigned count, size_t offset, size_t size, int advice)
+{
+	struct iovec places[AHEAD_MAX];
+	long done;
+
+	for (unsigned i = 0; i < count; i++)
+		places[i] = (struct iovec){slot(slab, slab->fresh + i) + offset, size};
+	done = syscall(SYS_process_madvise, PIDFD_SELF_THREAD, places, count, advice, 0);
+	return done < 0 ? 0 : (unsigned)((size_t)done / size);
+}
+
+/*
+ * As many as the slab has used already, or where there are others, the most: half of what is made ready at worst is
+ * never wanted. The first page of each comes along, if the kernel likes.
+ */
+static unsigned guard_ahead(struct stack_pool *pool, const struct slab *slab, bool first_of_its_size)
+{
+	unsigned count = first_of_its_size && slab->fresh < AHEAD_MAX ? slab->fresh : AHEAD_MAX;
+
+	count = count < slab->count - slab->fresh ? count : slab->count - slab->fresh;
+	if (pool->guards != GUARDS_MARKED_MANY || count < 2)
+		return 0;
+	count = advise_many(slab, count, 0, STACK_GUARD, MADV_GUARD_INSTALL);
+	(void)advise_many(slab, count, STACK_GUARD + slab->stack_size - PAGE, PAGE, MADV_POPULATE_WRITE);
+	return count;
+}
+
+static void add_fresh(struct slab *slab)
+{
+	char *low = slot(slab, slab->fresh) + STACK_GUARD;
+	struct stack *stack = &slab->slots[slab->fresh].stack;
+
 	*stack = (struct stack){.low = low,
 				.size = slab->stack_size,
 				.slab = slab,
 				.index = slab->fresh++,
 				.valgrind_id = VALGRIND_STACK_REGISTER(low, low + slab->stack_size)};
-	slab->slots[slab->free_count++].free = stack;
+}
+
+/* The lowest shall be taken first: it goes onto the free ones last. */
+static void free_fresh(struct slab *slab, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		add_fresh(slab);
+	for (unsigned i = 0; i < count; i++)
+		slab->slots[slab->free_count++].free = &slab->slots[slab->fresh - 1 - i].stack;
+}
+
+static int slab_prepare_fresh(struct stack_pool *pool, struct slab *slab, bool first_of_its_size)
+{
+	unsigned count = guard_ahead(pool, slab, first_of_its_size);
+	int r = count > 0 ? 0 : guard(pool, slot(slab, slab->fresh));
+
+	if (r < 0)
+		return noria_refuse(
+			-ENOMEM, "no guard for a task's stack (%s). Remedy: raise vm.max_map_count, or run fewer tasks",
+			strerror(-r));
+	free_fresh(slab, count > 0 ? count : 1);
 	return 0;
 }
 
@@ -173,7 +232,7 @@ static int make_stack(struct stack_pool *pool, int class)
 		list_remove(&slab->node);
 		list_push_front(&pool->partial[class], &slab->node);
 	}
-	return slab->free_count > 0 ? 0 : slab_prepare_fresh(pool, slab);
+	return slab->free_count > 0 ? 0 : slab_prepare_fresh(pool, slab, list_empty(&pool->full[class]));
 }
 
 /* What is kept in reserve may be what is missing now: memory, address space, mappings. */
@@ -222,7 +281,7 @@ static void keep(struct stack_pool *pool, struct slab *slab, int class)
 	pool->reserved++;
 	if (!before)
 		return;
-	if (!pool->guard_advice || pool->reserved > RESERVE_MAX) {
+	if (pool->guards == GUARDS_MAPPED || pool->reserved > RESERVE_MAX) {
 		list_remove(&before->node);
 		slab_free(before);
 		pool->reserved--;

@@ -23,6 +23,9 @@ enum {
 
 struct slab;
 
+/* How they are made: a mapping each, by MADV_GUARD_INSTALL, or by that for many at a time. */
+enum stack_guards { GUARDS_MAPPED, GUARDS_MARKED, GUARDS_MARKED_MANY };
+
 /* One of a slab's; its record stays where it is, and says the same for as long as the slab is there. */
 struct stack {
 	char *low; /* the lowest usable byte; the guard is below */
@@ -37,10 +40,10 @@ struct stack_pool {
 	struct list full[STACK_SIZES];
 	struct list reserve[STACK_SIZES]; /* wholly free slabs; their pages are the kernel's if it needs them */
 	unsigned reserved;                /* how many */
-	bool guard_advice;                /* MADV_GUARD_INSTALL works here */
+	enum stack_guards guards;
 };
 
-void noria_stack_pool_init(struct stack_pool *pool, bool guard_advice);
+void noria_stack_pool_init(struct stack_pool *pool, enum stack_guards guards);
 /* All stacks have been given back. */
 void noria_stack_pool_done(struct stack_pool *pool);
 

@@ -17,21 +17,24 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static bool advice_works(void)
+static bool works(enum stack_guards guards)
 {
+	static const enum feature needed[] = {
+		[GUARDS_MARKED] = FEATURE_GUARD, [GUARDS_MARKED_MANY] = FEATURE_GUARD_MANY};
 	struct features features;
 
-	return noria_features_probe(&features) == 0 && features_has(&features, FEATURE_GUARD);
+	return guards == GUARDS_MAPPED ||
+	       (noria_features_probe(&features) == 0 && features_has(&features, needed[guards]));
 }
 
 static void with_each_kind_of_guard(void (*body)(struct stack_pool *pool))
 {
-	for (int kind = 0; kind < 2; kind++) {
+	for (enum stack_guards guards = GUARDS_MAPPED; guards <= GUARDS_MARKED_MANY; guards++) {
 		struct stack_pool pool;
 
-		if (kind == 1 && !advice_works())
+		if (!works(guards))
 			break;
-		noria_stack_pool_init(&pool, kind == 1);
+		noria_stack_pool_init(&pool, guards);
 		body(&pool);
 		noria_stack_pool_done(&pool);
 	}
@@ -76,6 +79,28 @@ Test(stack, guards_of_both_kinds_fault, .timeout = 60)
 	with_each_kind_of_guard(check_guards);
 }
 
+/* More than a slab has: of those that were made ready before they were wanted, too. */
+static void check_guards_of_many(struct stack_pool *pool)
+{
+	struct stack *stacks[200];
+
+	for (int i = 0; i < 200; i++)
+		cr_assert_eq(noria_stack_get(pool, 64 * 1024, &stacks[i]), 0);
+	for (int i = 0; i < 200; i += 13) {
+		cr_expect(faults(stacks[i]->low - 1), "stack %d", i);
+		cr_expect(faults(stacks[i]->low - STACK_GUARD), "stack %d", i);
+		cr_expect_not(faults(stacks[i]->low), "stack %d", i);
+		cr_expect_not(faults(stacks[i]->low + stacks[i]->size - 1), "stack %d", i);
+	}
+	for (int i = 0; i < 200; i++)
+		noria_stack_put(pool, stacks[i]);
+}
+
+Test(stack, guards_of_many_fault, .timeout = 60)
+{
+	with_each_kind_of_guard(check_guards_of_many);
+}
+
 static void check_reuse(struct stack_pool *pool)
 {
 	struct stack *stacks[300], *again;
@@ -110,7 +135,7 @@ Test(stack, sizes_are_rounded_up_to_a_power_of_two)
 	struct stack_pool pool;
 	struct stack *stack;
 
-	noria_stack_pool_init(&pool, false);
+	noria_stack_pool_init(&pool, GUARDS_MAPPED);
 	for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
 		cr_assert_eq(noria_stack_get(&pool, asked[i], &stack), 0);
 		cr_expect_eq(stack->size, given[i], "%zu: %zu", asked[i], stack->size);
@@ -164,7 +189,7 @@ static void check_reserve(struct stack_pool *pool)
 	for (int round = 0; round < 3; round++) {
 		count = take_many(pool);
 		cr_expect_gt(count, 5);
-		cr_expect_eq(slabs(pool->reserve), pool->guard_advice ? count : 1);
+		cr_expect_eq(slabs(pool->reserve), pool->guards != GUARDS_MAPPED ? count : 1);
 	}
 	cr_assert_eq(noria_stack_get(pool, 64 * 1024, &stack), 0);
 	cr_expect(faults(stack->low - 1), "a guard stays in the reserve");
@@ -195,9 +220,9 @@ Test(stack, the_kernel_may_take_the_pages_of_free_slabs)
 {
 	struct stack_pool pool;
 
-	if (!advice_works())
+	if (!works(GUARDS_MARKED))
 		cr_skip("skip: kernel lacks MADV_GUARD_INSTALL");
-	noria_stack_pool_init(&pool, true);
+	noria_stack_pool_init(&pool, GUARDS_MARKED);
 	take_many(&pool);
 	cr_expect_gt(number_of("/proc/self/smaps_rollup", "LazyFree:"), MANY / 2 * 4);
 	noria_stack_pool_done(&pool);
@@ -211,9 +236,9 @@ Test(stack, free_slabs_make_room_for_stacks_of_another_size)
 
 	if (UNIT_SANITIZED)
 		return; /* the sanitizer needs address space too */
-	if (!advice_works())
+	if (!works(GUARDS_MARKED))
 		cr_skip("skip: kernel lacks MADV_GUARD_INSTALL");
-	noria_stack_pool_init(&pool, true);
+	noria_stack_pool_init(&pool, GUARDS_MARKED);
 	take_many(&pool);
 	getrlimit(RLIMIT_AS, &limit);
 	limit.rlim_cur = (rlim_t)number_of("/proc/self/status", "VmSize:") * 1024 + (1 << 20);
