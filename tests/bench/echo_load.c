@@ -4,9 +4,11 @@
  *
  * Several servers are loaded by turns, one slice of time each, in random order: a machine's speed drifts by more than
  * the differences of interest, but not within a few slices. Slices are printed one by one too, so that
- * whoever compares can compare inside one set of turns. How a server is loaded is in load_target.c.
+ * whoever compares can compare inside one set of turns. How a server is loaded is in load_target.c. System calls are
+ * counted in a turn of its own at the end, since counting slows them down.
  */
 #include "bench.h"
+#include "load_calls.h"
 #include "load_target.h"
 
 #include <errno.h>
@@ -27,6 +29,15 @@ static struct target targets[MAX_TARGETS];
 static unsigned int target_count;
 static struct slice *slices[MAX_TARGETS];
 static uint64_t slice_count; /* of each target */
+
+/* Of the turn in which a target's system calls were counted. */
+struct counted {
+	uint64_t calls;
+	uint64_t requests;
+	const char *why_not; /* they could not be */
+};
+static struct counted counted[MAX_TARGETS];
+static bool counting;
 
 /* Fisher and Yates. */
 static void shuffle(unsigned int *order, unsigned int count)
@@ -65,6 +76,21 @@ static void run_all(void)
 	}
 }
 
+/* The latencies of this turn are those of a traced system, and are not kept. */
+static struct counted count_calls(struct target *t)
+{
+	const struct histogram measured = t->latencies;
+	struct counted seen = {0};
+	struct calls *calls = calls_start(t->pid, &seen.why_not);
+
+	if (!calls)
+		return seen;
+	seen.requests = target_run(t, slice_ns).requests;
+	seen.calls = calls_stop(calls);
+	t->latencies = measured;
+	return seen;
+}
+
 static void print_sum(const char *name, uint64_t value)
 {
 	printf(", \"%s\": %llu", name, (unsigned long long)value);
@@ -90,7 +116,16 @@ static void print_slices(const struct slice *s)
 	printf("]");
 }
 
-static void report(const struct target *t, const struct slice *s)
+static void print_counted(const struct counted *seen)
+{
+	if (seen->why_not)
+		printf(", \"syscalls\": null, \"syscalls_why_not\": \"%s\"", seen->why_not);
+	else
+		printf(", \"syscalls\": {\"calls\": %llu, \"requests\": %llu}", (unsigned long long)seen->calls,
+		       (unsigned long long)seen->requests);
+}
+
+static void report(const struct target *t, const struct slice *s, const struct counted *seen)
 {
 	struct slice sum = {0};
 	double seconds;
@@ -114,25 +149,29 @@ static void report(const struct target *t, const struct slice *s)
 		print_sum("server_cpu_ns", sum.server.run_ns);
 		print_sum("server_runs", sum.server.runs);
 		print_slices(s);
+		if (counting)
+			print_counted(seen);
 	}
 	printf("}\n");
 }
 
-static const char help[] = "usage: echo_load --connect ADDRESS:PORT [--server-pid PID] [...] [options]\n"
-			   "\n"
-			   "Keeps requests in flight to echo servers, compares every byte that comes back,\n"
-			   "and prints one line of JSON for each server. Several servers are loaded by turns.\n"
-			   "\n"
-			   "  --server-pid PID  of the server named last: report also its time on the CPU\n"
-			   "  --idle N          of the server named last: connections more on which nothing is sent\n"
-			   "  --connections N   connections to each server (64)\n"
-			   "  --size BYTES      bytes a request (64)\n"
-			   "  --depth D         requests in flight on each connection (1)\n"
-			   "  --seconds T       how long to count, each server (1.5)\n"
-			   "  --slice T         how long one turn is (0.05)\n"
-			   "  --warmup T        how long to run each server before counting (0.1)\n"
-			   "\n"
-			   "The status is 0 when every byte was right, 1 otherwise, 2 for wrong usage.\n";
+static const char help[] =
+	"usage: echo_load --connect ADDRESS:PORT [--server-pid PID] [...] [options]\n"
+	"\n"
+	"Keeps requests in flight to echo servers, compares every byte that comes back,\n"
+	"and prints one line of JSON for each server. Several servers are loaded by turns.\n"
+	"\n"
+	"  --server-pid PID  of the server named last: report also its time on the CPU\n"
+	"  --syscalls        count the system calls of the servers with a PID, in a turn at the end\n"
+	"  --idle N          of the server named last: connections more on which nothing is sent\n"
+	"  --connections N   connections to each server (64)\n"
+	"  --size BYTES      bytes a request (64)\n"
+	"  --depth D         requests in flight on each connection (1)\n"
+	"  --seconds T       how long to count, each server (1.5)\n"
+	"  --slice T         how long one turn is (0.05)\n"
+	"  --warmup T        how long to run each server before counting (0.1)\n"
+	"\n"
+	"The status is 0 when every byte was right, 1 otherwise, 2 for wrong usage.\n";
 
 static uint64_t parse_seconds(const char *option, const char *text)
 {
@@ -173,6 +212,9 @@ static void set_option(int option)
 			bench_usage("--idle belongs after the --connect it goes with");
 		targets[target_count - 1].idle = bench_parse_number("--idle", optarg, 0, 1000000);
 		break;
+	case 'n':
+		counting = true;
+		break;
 	case 'c':
 		load.connections = bench_parse_number("--connections", optarg, 1, 100000);
 		break;
@@ -205,6 +247,7 @@ static void parse_options(int argc, char **argv)
 		{"connect", required_argument, NULL, 'a'},
 		{"server-pid", required_argument, NULL, 'p'},
 		{"idle", required_argument, NULL, 'i'},
+		{"syscalls", no_argument, NULL, 'n'},
 		{"connections", required_argument, NULL, 'c'},
 		{"size", required_argument, NULL, 's'},
 		{"depth", required_argument, NULL, 'd'},
@@ -234,8 +277,11 @@ int main(int argc, char **argv)
 
 	parse_options(argc, argv);
 	run_all();
+	for (unsigned int i = 0; i < target_count; i++)
+		if (counting && *targets[i].pid)
+			counted[i] = count_calls(&targets[i]);
 	for (unsigned int i = 0; i < target_count; i++) {
-		report(&targets[i], slices[i]);
+		report(&targets[i], slices[i], &counted[i]);
 		errors += targets[i].errors;
 	}
 	return errors ? 1 : 0;
