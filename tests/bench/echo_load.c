@@ -155,23 +155,22 @@ static void report(const struct target *t, const struct slice *s, const struct c
 	printf("}\n");
 }
 
-static const char help[] =
-	"usage: echo_load --connect ADDRESS:PORT [--server-pid PID] [...] [options]\n"
-	"\n"
-	"Keeps requests in flight to echo servers, compares every byte that comes back,\n"
-	"and prints one line of JSON for each server. Several servers are loaded by turns.\n"
-	"\n"
-	"  --server-pid PID  of the server named last: report also its time on the CPU\n"
-	"  --syscalls        count the system calls of the servers with a PID, in a turn at the end\n"
-	"  --idle N          of the server named last: connections more on which nothing is sent\n"
-	"  --connections N   connections to each server (64)\n"
-	"  --size BYTES      bytes a request (64)\n"
-	"  --depth D         requests in flight on each connection (1)\n"
-	"  --seconds T       how long to count, each server (1.5)\n"
-	"  --slice T         how long one turn is (0.05)\n"
-	"  --warmup T        how long to run each server before counting (0.1)\n"
-	"\n"
-	"The status is 0 when every byte was right, 1 otherwise, 2 for wrong usage.\n";
+static const char help[] = "usage: echo_load --connect ADDRESS:PORT [--server-pid PID] [...] [options]\n"
+			   "\n"
+			   "Keeps requests in flight to echo servers, compares every byte that comes back,\n"
+			   "and prints one line of JSON for each server. Several servers are loaded by turns.\n"
+			   "\n"
+			   "  --server-pid PID  of the server named last: report also its time on the CPU\n"
+			   "  --syscalls        count system calls of servers with a PID, in a turn at the end\n"
+			   "  --idle N          of the server named last: connections more on which nothing is sent\n"
+			   "  --connections N   connections to each server (64)\n"
+			   "  --size BYTES      bytes a request (64)\n"
+			   "  --depth D         requests in flight on each connection (1)\n"
+			   "  --seconds T       how long to count, each server (1.5)\n"
+			   "  --slice T         how long one turn is (0.05)\n"
+			   "  --warmup T        how long to run each server before counting (0.1)\n"
+			   "\n"
+			   "The status is 0 when every byte was right, 1 otherwise, 2 for wrong usage.\n";
 
 static uint64_t parse_seconds(const char *option, const char *text)
 {
