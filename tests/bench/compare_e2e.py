@@ -50,6 +50,13 @@ check("compare's table", status == 0 and all(word in output for word in ("calls"
 check("... says why system calls were not counted, or counts them",
       (" - " in output) == ("System calls were not counted" in output), output)
 
+LISTEN = """import socket
+s = socket.create_server(("127.0.0.1", 0))
+print("listening on 127.0.0.1:%d" % s.getsockname()[1], flush=True)
+while True: s.accept()[0].close()"""
+status, output, errors = compare("--server", f"rude={sys.executable} -c '{LISTEN}'")
+check("a server that hangs up is named", status == 2 and "loading rude\n" in errors, errors)
+
 with tempfile.TemporaryDirectory() as folder:
     source, program, compiler = (os.path.join(folder, name) for name in ("echo_go.go", "echo_go", "go"))
     for path, text in ((source, "package main\n"), (program, "old"),
