@@ -27,6 +27,7 @@ static void print_help(void)
 {
 	puts("Usage: noria bench URL [OPTION]...\n"
 	     "       noria bench --compare URL_A URL_B [OPTION]...\n"
+	     "       noria bench --overlay FILE [--overlay FILE]... --svg FILE\n"
 	     "\n"
 	     "Loads a server and tells how fast it answers, and how long answers take.\n"
 	     "\n"
@@ -70,6 +71,8 @@ static void print_help(void)
 	     "  --hgrm FILE             percentiles, in HdrHistogram's format (milliseconds)\n"
 	     "  --csv FILE              what happened in each slice of time\n"
 	     "  --svg FILE              charts, for a browser\n"
+	     "  --overlay FILE          runs that --json saved, drawn into them too; any number of times. Without\n"
+	     "                          a URL nothing is measured, and what was saved is drawn\n"
 	     "  --quiet                 no progress on the terminal\n"
 	     "  --help                  this text\n"
 	     "\n"
@@ -78,6 +81,8 @@ static void print_help(void)
 	     "  noria bench http://127.0.0.1:8080/ --rate 20k --svg a.svg   what do users wait?\n"
 	     "  noria bench tcp://127.0.0.1:7007 --rate-sweep 10k..200k --threads 2\n"
 	     "  noria bench --compare http://127.0.0.1:8080/ http://127.0.0.1:8081/ --rounds 20\n"
+	     "  noria bench http://127.0.0.1:8080/ --json > before.json     and after a change:\n"
+	     "  noria bench http://127.0.0.1:8080/ --svg both.svg --overlay before.json\n"
 	     "\n"
 	     "SIGINT ends the measuring, and what has been measured is reported. Errors have a kind: connect,\n"
 	     "timeout, reset, bad (what came was no answer), short (closed before the answer was complete).\n"
@@ -106,6 +111,7 @@ enum option_name {
 	OPTION_HGRM,
 	OPTION_CSV,
 	OPTION_SVG,
+	OPTION_OVERLAY,
 	OPTION_QUIET,
 	OPTION_HELP,
 };
@@ -132,6 +138,7 @@ static const struct option long_options[] = {
 	{"hgrm", required_argument, NULL, OPTION_HGRM},
 	{"csv", required_argument, NULL, OPTION_CSV},
 	{"svg", required_argument, NULL, OPTION_SVG},
+	{"overlay", required_argument, NULL, OPTION_OVERLAY},
 	{"quiet", no_argument, NULL, OPTION_QUIET},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{0},
@@ -280,6 +287,14 @@ static bool read_file(const char *value, const char **ret_path)
 	return true;
 }
 
+static bool read_overlay(const char *value, struct plan *plan)
+{
+	if (plan->overlays_count == OVERLAYS_MAX)
+		return refuse("overlay", value, "these are too many (up to 32).");
+	plan->overlays[plan->overlays_count++] = value;
+	return true;
+}
+
 static bool read_flag(bool *ret_flag)
 {
 	return *ret_flag = true;
@@ -338,6 +353,8 @@ static bool read_option(int option, const char *value, struct plan *plan)
 		return read_file(value, &plan->csv);
 	case OPTION_SVG:
 		return read_file(value, &plan->svg);
+	case OPTION_OVERLAY:
+		return read_overlay(value, plan);
 	default:
 		return read_load(option, value, plan);
 	}
@@ -361,6 +378,8 @@ static bool check_together(const struct reading *reading)
 		return refuse("compare", "and --rate-sweep", "compare at one --rate, or sweep each server by itself.");
 	if (plan->limit_ns > 0 && plan->rates_count == 0)
 		return refuse("limit", "alone", "it says what keeping up means in a --rate-sweep.");
+	if (plan->overlays_count > 0 && plan->svg == NULL)
+		return refuse("overlay", plan->overlays[0], "it is drawn into charts: give --svg FILE as well.");
 	if (given(reading, OPTION_ROUNDS) && !plan->compare)
 		return refuse("rounds", "alone", "they are those of --compare.");
 	return true;
@@ -379,15 +398,25 @@ static bool check_target(const struct reading *reading, const struct target *tar
 	return true;
 }
 
-static bool read_targets(char **urls, const struct reading *reading)
+/* How many URLs there have to be. */
+static unsigned urls_of(const struct reading *reading, int arguments)
+{
+	bool draw = reading->plan->overlays_count > 0 && arguments == 0;
+	return reading->plan->compare ? 2 : draw ? 0 : 1;
+}
+
+static int read_targets(char **urls, unsigned count, const struct reading *reading)
 {
 	struct plan *plan = reading->plan;
-	for (; plan->targets < (plan->compare ? 2 : 1); plan->targets++) {
+	for (; plan->targets < count; plan->targets++) {
 		struct target *target = &plan->target[plan->targets];
-		if (!target_read(urls[plan->targets], target) || !check_target(reading, target))
-			return false;
+		int code = target_read(urls[plan->targets], target);
+		if (code != ARGUMENTS_READ)
+			return code;
+		if (!check_target(reading, target))
+			return EXIT_USAGE;
 	}
-	return true;
+	return ARGUMENTS_READ;
 }
 
 static void set_defaults(struct plan *plan)
@@ -434,7 +463,7 @@ static int read_all(int argc, char **argv, struct reading *reading)
 			return EXIT_USAGE;
 		reading->given[option - OPTION_CONNECTIONS] = true;
 	}
-	int urls = plan->compare ? 2 : 1;
+	int urls = (int)urls_of(reading, argc - optind);
 	if (argc - optind < urls)
 		return usage(plan->compare ? "which two servers are to be compared?"
 					   : "which server is to be measured?");
@@ -451,8 +480,8 @@ int plan_read(int argc, char **argv, struct plan *plan)
 	struct reading reading = {.plan = plan};
 	set_defaults(plan);
 	int code = read_all(argc, argv, &reading);
-	if (code == ARGUMENTS_READ && !read_targets(argv + optind, &reading))
-		code = EXIT_FAILED;
+	if (code == ARGUMENTS_READ)
+		code = read_targets(argv + optind, urls_of(&reading, argc - optind), &reading);
 	if (code != ARGUMENTS_READ)
 		plan_done(plan);
 	return code;

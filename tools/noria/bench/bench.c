@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <noria/noria.h>
 #include <stdio.h>
+#include <string.h>
 
 int bench_exit(int error)
 {
@@ -23,10 +24,8 @@ int bench_exit(int error)
 
 int bench_print_json(json_t *document)
 {
-	bool printed = document && json_dumpf(document, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) == 0;
-	if (printed)
-		putchar('\n');
-	else
+	bool printed = report_print_json(stdout, document);
+	if (!printed)
 		fputs("noria bench: the JSON could not be written\n", stderr);
 	json_decref(document);
 	return printed ? EXIT_OK : EXIT_FAILED;
@@ -40,7 +39,7 @@ int bench_once(const struct plan *plan)
 		return bench_exit(error);
 	int code = EXIT_OK;
 	if (plan->json)
-		code = bench_print_json(json_pack("{s:s, s:[o]}", "noria", noria_version(), "runs", report_json(&run)));
+		code = bench_print_json(report_document(json_pack("[o]", report_json(&run))));
 	else
 		report_run(&run);
 	if (report_files(plan, &run, 1) < 0 || run.tally.answers == 0)
@@ -49,18 +48,66 @@ int bench_once(const struct plan *plan)
 	return code;
 }
 
+/* What was saved, and nothing else. */
+static int draw(const struct plan *plan)
+{
+	return report_files(plan, NULL, 0) < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+/* Each connection has a descriptor; a thread has a few of its own. */
+static bool has_descriptors(const struct plan *plan)
+{
+	size_t limit = raise_descriptor_limit(), need = plan->connections + plan->threads * 4 + 16;
+	if (plan->targets == 0 || need <= limit)
+		return true;
+	fprintf(stderr,
+		"noria bench: --connections %u: this process may have %zu files open, and needs %zu. Give fewer, or "
+		"raise "
+		"the limit (ulimit -n).\n",
+		plan->connections, limit, need);
+	return false;
+}
+
+static bool read_saved(const struct plan *plan, struct gallery *gallery)
+{
+	for (unsigned i = 0; i < plan->overlays_count; i++)
+		if (!gallery_read(gallery, plan->overlays[i], i + 1))
+			return false;
+	return true;
+}
+
+static int work(const struct plan *plan)
+{
+	if (plan->targets == 0)
+		return draw(plan);
+	if (plan->compare)
+		return bench_compare(plan);
+	return plan->rates_count > 0 ? bench_sweep(plan) : bench_once(plan);
+}
+
+/* A report that did not arrive is none. */
+static int flush(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "noria bench: cannot write to standard output: %s\n", strerror(errno));
+	return EXIT_FAILED;
+}
+
 int cmd_bench(int argc, char **argv)
 {
 	struct plan plan;
 	int code = plan_read(argc, argv, &plan);
 	if (code != ARGUMENTS_READ)
-		return code;
-	raise_descriptor_limit();
-	run_catch_signals();
-	if (plan.compare)
-		code = bench_compare(&plan);
-	else
-		code = plan.rates_count > 0 ? bench_sweep(&plan) : bench_once(&plan);
+		return flush(code);
+	struct gallery saved = {0};
+	plan.saved = &saved;
+	code = EXIT_FAILED; /* what would fail in the end is told of at once */
+	if (has_descriptors(&plan) && read_saved(&plan, &saved) && report_files_check(&plan)) {
+		run_catch_signals();
+		code = work(&plan);
+	}
+	gallery_done(&saved);
 	plan_done(&plan);
-	return code;
+	return flush(code);
 }

@@ -15,6 +15,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define PAUSE_MIN_NS 1000000
 #define PAUSE_MAX_NS 500000000
@@ -31,13 +32,15 @@ int caller_init(struct caller *caller, struct shard *shard, unsigned number)
 	if (shard->rate > 0) {
 		caller->step_ns = 1e9 * plan->connections / shard->rate;
 		caller->origin_ns += (int64_t)(1e9 * number / shard->rate);
+		caller->again = calloc(plan->depth, sizeof *caller->again);
 	}
 	caller->flights = calloc(plan->depth, sizeof *caller->flights);
 	if (datagrams) {
 		caller->places = calloc(plan->depth, sizeof *caller->places);
 		caller->datagram = malloc(shard->script->size);
 	}
-	if (caller->flights && (!datagrams || (caller->places && caller->datagram)))
+	if (caller->flights && (caller->again || shard->rate == 0) &&
+	    (!datagrams || (caller->places && caller->datagram)))
 		return 0;
 	caller_done(caller);
 	return -ENOMEM;
@@ -46,6 +49,7 @@ int caller_init(struct caller *caller, struct shard *shard, unsigned number)
 void caller_done(struct caller *caller)
 {
 	free(caller->flights);
+	free(caller->again);
 	free(caller->places);
 	free(caller->datagram);
 	*caller = (struct caller){.fd = -1};
@@ -94,10 +98,38 @@ void caller_trouble(struct caller *caller, enum trouble trouble, unsigned count,
 
 /* ---- the schedule ---- */
 
+/* Of those that are to be asked again, as many as there is room for. */
+static unsigned take_again(struct caller *caller, unsigned room, int64_t *from_ns)
+{
+	unsigned count = caller->again_count < room ? caller->again_count : room;
+	count = count < SEND_AT_ONCE ? count : SEND_AT_ONCE;
+	memcpy(from_ns, caller->again, count * sizeof *from_ns);
+	caller->again_count -= count;
+	memmove(caller->again, caller->again + count, caller->again_count * sizeof *caller->again);
+	return count;
+}
+
+/*
+ * The server said that it answers no more on this connection, so what else was sent on it is no error: it was not
+ * looked at. In an open loop it is sent again; in a closed one another takes its place.
+ */
+static void ask_again(struct caller *caller)
+{
+	unsigned depth = caller->shard->plan->depth, count = caller_in_flight(caller);
+	if (caller->shard->rate > 0) {
+		memmove(caller->again + count, caller->again, caller->again_count * sizeof *caller->again);
+		for (unsigned i = 0; i < count; i++)
+			caller->again[i] = caller->flights[(caller->answered + i) % depth].from_ns;
+		caller->again_count += count;
+	}
+	caller->asked = caller->answered;
+}
+
 /* Take from the schedule what is due, as much as there is room for. In a closed loop: what there is room for. */
 static unsigned take_due(struct caller *caller, int64_t now_ns, int64_t *from_ns)
 {
-	unsigned room = caller->shard->plan->depth - caller_in_flight(caller), count = 0;
+	unsigned room = caller->shard->plan->depth - caller_in_flight(caller);
+	unsigned count = caller->again_count > 0 ? take_again(caller, room, from_ns) : 0;
 	int64_t end = course_end(caller->shard->course);
 	while (count < room && count < SEND_AT_ONCE) {
 		int64_t due = caller->shard->rate > 0 ? caller_due(caller) : now_ns;
@@ -176,6 +208,8 @@ static void abandon_in_flight(struct caller *caller, int64_t now_ns)
 static void abandon_schedule(struct caller *caller, int64_t now_ns)
 {
 	int64_t end = course_end(caller->shard->course);
+	for (unsigned i = 0; i < caller->again_count; i++)
+		count_unanswered(caller, caller->again[i], now_ns);
 	for (; caller->shard->rate > 0 && caller_due(caller) < end; caller->scheduled++)
 		count_unanswered(caller, caller_due(caller), now_ns);
 }
@@ -216,6 +250,8 @@ static void settle(struct caller *caller, int result, int64_t now_ns)
 		caller->trouble = result == -ECONNREFUSED ? TROUBLE_CONNECT : TROUBLE_RESET;
 	if (caller->trouble == TROUBLE_CONNECT && caller->shard->tally.connect_error == 0)
 		caller->shard->tally.connect_error = -ECONNREFUSED; /* datagrams are told of it later */
+	if (caller->trouble == TROUBLE_NONE && caller->reader.closing)
+		ask_again(caller);
 	if (caller->trouble == TROUBLE_NONE && !caller_finished(caller, now_ns) &&
 	    (caller->answered == 0 || caller_in_flight(caller) > 0))
 		caller->trouble = TROUBLE_SHORT;
@@ -241,6 +277,8 @@ static void attempt(struct caller *caller)
 		pause_after_trouble(caller);
 		return;
 	}
+	if (caller->stood_ns == 0)
+		caller->stood_ns = noria_now();
 	int result = talk(caller);
 	noria_close(caller->fd);
 	if (noria_check() == 0)
@@ -260,6 +298,15 @@ static int wait_for_start(struct caller *caller)
 	return noria_sleep_until(start);
 }
 
+/* The connection stood only when the measuring had begun; or not at all, where nothing went before that. */
+static bool is_late(const struct caller *caller)
+{
+	const struct plan *plan = caller->shard->plan;
+	bool prepared = plan->ramp_ns + plan->warmup_ns > 0;
+	int64_t limit_ns = prepared ? caller->shard->course->begin_ns : INT64_MAX;
+	return caller->stood_ns == 0 || caller->stood_ns > limit_ns;
+}
+
 int caller_main(void *arg)
 {
 	struct caller *caller = arg;
@@ -269,6 +316,7 @@ int caller_main(void *arg)
 		error = caller->pause_ns > 0 ? noria_sleep(caller->pause_ns) : noria_check();
 	}
 	abandon_schedule(caller, noria_now());
+	caller->shard->tally.late += is_late(caller);
 	return 0;
 }
 

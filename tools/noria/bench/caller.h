@@ -29,6 +29,8 @@ struct caller {
 	int64_t origin_ns;
 	double step_ns;
 	uint64_t scheduled;
+	int64_t *again; /* when those were due that the server announced not to answer here; the oldest first */
+	unsigned again_count;
 
 	/* In flight: of a stream a queue, which begins at answered % depth; of datagrams any places. */
 	struct flight *flights;
@@ -37,6 +39,7 @@ struct caller {
 
 	struct noria_scope scope; /* around the talk: who finds trouble cancels it */
 	bool talking;
+	int64_t stood_ns; /* when it stood first; 0: not yet */
 	int trouble;      /* enum trouble; TROUBLE_NONE */
 	int64_t pause_ns; /* before the next attempt */
 
@@ -67,7 +70,7 @@ static inline int64_t caller_due(const struct caller *caller)
 static inline bool caller_sent_all(const struct caller *caller, int64_t now_ns)
 {
 	int64_t next_ns = caller->shard->rate > 0 ? caller_due(caller) : now_ns;
-	return next_ns >= course_end(caller->shard->course);
+	return caller->again_count == 0 && next_ns >= course_end(caller->shard->course);
 }
 
 /* And nothing is waited for any more: in a closed loop what is in flight at the end counts for nothing. */

@@ -100,9 +100,10 @@ static void print_table(const struct comparison *comparison)
 		       words(b, sizeof b, median_b), ratio.median, ratio.low, ratio.high);
 	}
 	for (unsigned i = 0; i < TARGETS_MAX; i++) {
-		printf("%c: %s answers, %s errors in %u rounds\n", 'A' + i,
+		printf("%c: %s answers, %s errors in %u round%s\n", 'A' + i,
 		       words_count(a, sizeof a, (double)comparison->sum[i].tally.answers),
-		       words_count(b, sizeof b, (double)run_troubles(&comparison->sum[i])), comparison->rounds);
+		       words_count(b, sizeof b, (double)run_troubles(&comparison->sum[i])), comparison->rounds,
+		       comparison->rounds == 1 ? "" : "s");
 		report_doubts(&comparison->sum[i]);
 	}
 }
@@ -126,9 +127,11 @@ static int report(const struct comparison *comparison)
 		print_table(comparison);
 		return EXIT_OK;
 	}
-	return bench_print_json(json_pack("{s:s, s:[o, o], s:i, s:o}", "noria", noria_version(), "runs",
-					  report_json(&comparison->sum[0]), report_json(&comparison->sum[1]), "rounds",
-					  (int)comparison->rounds, "comparison", metrics_json(comparison)));
+	json_t *runs = json_pack("[o, o]", report_json(&comparison->sum[0]), report_json(&comparison->sum[1]));
+	json_t *document = report_document(runs);
+	json_object_set_new(document, "rounds", json_integer((json_int_t)comparison->rounds));
+	json_object_set_new(document, "comparison", metrics_json(comparison));
+	return bench_print_json(document);
 }
 
 static int measure_one(struct comparison *comparison, unsigned which)

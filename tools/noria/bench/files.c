@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of a report. Percentiles are written by HdrHistogram itself, in its own format and in milliseconds, as its
- * plotters want them. Files are made anew; one that cannot be written fails the command, since somebody waits for it.
+ * The files of a report. Percentiles are written in HdrHistogram's format and in milliseconds, as its plotters want them. Files are made anew; one that cannot be written fails the command, since somebody waits for it.
  */
 #include "report.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int finish(FILE *out, const char *path)
 {
@@ -37,6 +38,29 @@ static void name_file(char *path, size_t size, const char *given, unsigned numbe
 		snprintf(path, size, "%.*s-%u%s", stem, given, number + 1, dot ? dot : "");
 }
 
+/* HdrHistogram's own percentile output, but for its three decimals: of 47 us they would leave two digits. */
+static void write_percentiles(FILE *out, const struct hdr_histogram *latency)
+{
+	const double ms = 1e6;
+	struct hdr_iter iter;
+	fprintf(out, "%12s %14s %10s %14s\n\n", "Value", "Percentile", "TotalCount", "1/(1-Percentile)");
+	hdr_iter_percentile_init(&iter, latency, 5);
+	while (hdr_iter_next(&iter)) {
+		double part = iter.specifics.percentiles.percentile / 100;
+		fprintf(out, "%12.6f %14.12f %10lld", (double)iter.highest_equivalent_value / ms, part,
+			(long long)iter.cumulative_count);
+		if (part < 1)
+			fprintf(out, " %14.2f", 1 / (1 - part));
+		putc('\n', out);
+	}
+	bool any = latency->total_count > 0;
+	fprintf(out, "#[Mean    = %12.6f, StdDeviation   = %12.6f]\n", any ? hdr_mean(latency) / ms : 0,
+		any ? hdr_stddev(latency) / ms : 0);
+	fprintf(out, "#[Max     = %12.6f, Total count    = %12lld]\n", (double)hdr_max(latency) / ms,
+		(long long)latency->total_count);
+	fprintf(out, "#[Buckets = %12d, SubBuckets     = %12d]\n", latency->bucket_count, latency->sub_bucket_count);
+}
+
 static int write_hgrm(const char *given, const struct run *runs, unsigned count)
 {
 	char path[4096];
@@ -46,7 +70,7 @@ static int write_hgrm(const char *given, const struct run *runs, unsigned count)
 		FILE *out = begin(path);
 		if (out == NULL)
 			return -errno;
-		hdr_percentiles_print(runs[i].tally.latency, out, 5, 1e6, CLASSIC);
+		write_percentiles(out, runs[i].tally.latency);
 		error = finish(out, path);
 	}
 	return error;
@@ -95,21 +119,59 @@ static int write_csv(const char *path, const struct run *runs, unsigned count)
 	return finish(out, path);
 }
 
-static int write_svg(const char *path, const struct run *runs, unsigned count)
+/* The runs of now, and before which they are held. */
+static int write_svg(const struct plan *plan, const struct run *runs, unsigned count)
 {
-	FILE *out = begin(path);
-	if (out == NULL)
-		return -errno;
-	svg_write(out, runs, count);
-	return finish(out, path);
+	struct gallery gallery = {0};
+	struct portrait *portraits = gallery_extend(&gallery, count + plan->saved->count);
+	FILE *out = portraits ? begin(plan->svg) : NULL;
+	int error = out ? 0 : -(portraits ? errno : ENOMEM);
+	for (unsigned i = 0; i < count && out; i++)
+		portrait_of(&portraits[i], &runs[i]);
+	if (out) {
+		if (plan->saved->count > 0)
+			memcpy(portraits + count, plan->saved->portraits, plan->saved->count * sizeof *portraits);
+		svg_write(out, portraits, gallery.count);
+		error = finish(out, plan->svg);
+	}
+	gallery_done(&gallery);
+	return error;
 }
 
 int report_files(const struct plan *plan, const struct run *runs, unsigned count)
 {
+	fflush(stdout);
 	int error = plan->hgrm ? write_hgrm(plan->hgrm, runs, count) : 0, next;
 	if (plan->csv && (next = write_csv(plan->csv, runs, count)) < 0)
 		error = next;
-	if (plan->svg && (next = write_svg(plan->svg, runs, count)) < 0)
+	if (plan->svg && (next = write_svg(plan, runs, count)) < 0)
 		error = next;
 	return error;
+}
+
+/* Can it be written? What is there stays as it is, and nothing new stays there. */
+static bool can_write(const char *path)
+{
+	bool there = access(path, F_OK) == 0;
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+	if (fd < 0 && errno != ENXIO) { /* that is a pipe nobody reads yet */
+		fprintf(stderr, "noria bench: cannot write %s: %s\n", path, strerror(errno));
+		return false;
+	}
+	if (fd >= 0)
+		close(fd);
+	if (fd >= 0 && !there)
+		unlink(path);
+	return true;
+}
+
+bool report_files_check(const struct plan *plan)
+{
+	char path[4096];
+	if (plan->hgrm) {
+		name_file(path, sizeof path, plan->hgrm, 0, plan->compare || plan->rates_count > 1 ? 2 : 1);
+		if (!can_write(path))
+			return false;
+	}
+	return (plan->csv == NULL || can_write(plan->csv)) && (plan->svg == NULL || can_write(plan->svg));
 }

@@ -2,7 +2,10 @@
 /* Charts in SVG: nothing but text and lines, no script, no font of its own; a picture that can be mailed. */
 #include "panel.h"
 
+#include "words.h"
+
 #include <math.h>
+#include <string.h>
 
 #define TICKS 6 /* about so many on a linear axis */
 
@@ -25,12 +28,15 @@ static double at_y(const struct panel *panel, double y)
 
 void svg_text(FILE *out, const char *text)
 {
-	for (; *text; text++) {
-		unsigned char byte = (unsigned char)*text;
-		if (byte == '<' || byte == '>' || byte == '&' || byte == '"')
-			fprintf(out, "&#%d;", byte);
+	while (*text) {
+		size_t length = words_character(text);
+		if (length == 0)
+			putc('?', out);
+		else if (strchr("<>&\"", *text))
+			fprintf(out, "&#%d;", *text);
 		else
-			putc(byte < ' ' ? ' ' : byte, out);
+			fwrite(text, 1, length, out);
+		text += length ? length : 1;
 	}
 }
 
@@ -124,6 +130,12 @@ void panel_frame(const struct panel *panel)
 		bottom + 38, panel->x.name);
 	fprintf(panel->out, "<text class=\"middle\" transform=\"translate(%.1f %.1f) rotate(-90)\">%s</text>\n",
 		panel->left - 72, middle, panel->y.name);
+}
+
+void panel_note(const struct panel *panel, const char *text)
+{
+	fprintf(panel->out, "<text class=\"middle faint\" x=\"%.1f\" y=\"%.1f\">%s</text>\n",
+		panel->left + panel->width / 2, panel->top + panel->height / 2 + 4, text);
 }
 
 /* ---- lines ---- */

@@ -40,6 +40,9 @@ void panel_ticks_y(const struct panel *panel, words_fn *words);
 /* One of them, where the caller wants it. */
 void panel_tick_x(const struct panel *panel, double x, const char *label);
 
+/* A text in the middle: why there is nothing to be seen. */
+void panel_note(const struct panel *panel, const char *text);
+
 /* A line, point by point; panel_gap() ends a piece, and so does panel_line_end(), the line. */
 struct line {
 	const struct panel *panel;
@@ -53,5 +56,5 @@ void panel_line_end(struct line *line);
 /* A dot with a text that appears under the pointer. */
 void panel_dot(const struct panel *panel, double x, double y, const char *colour, const char *text);
 
-/* Text with the characters escaped that mean something to XML. */
+/* Text with the characters escaped that mean something to XML, and a question mark for what it does not have. */
 void svg_text(FILE *out, const char *text);

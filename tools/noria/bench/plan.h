@@ -28,12 +28,15 @@ enum {
 	RATES_MAX = 64,   /* of a sweep */
 	HEADERS_MAX = 32, /* --header, so many times */
 	TARGETS_MAX = 2,  /* of a comparison */
+	OVERLAYS_MAX = 32,
 	DEPTH_MAX = 1024,
 };
 
+struct gallery;
+
 struct plan {
 	struct target target[TARGETS_MAX];
-	unsigned targets;
+	unsigned targets; /* 0: nothing is measured, what was saved is drawn */
 
 	unsigned connections, threads;
 	unsigned depth; /* requests in flight on a connection, at most */
@@ -55,7 +58,10 @@ struct plan {
 	unsigned headers_count;
 
 	bool json, quiet;
-	const char *hgrm, *csv, *svg; /* files to write, NULL: none */
+	const char *hgrm, *csv, *svg;       /* files to write, NULL: none */
+	const char *overlays[OVERLAYS_MAX]; /* files to read */
+	unsigned overlays_count;
+	const struct gallery *saved; /* the runs in them */
 };
 
 #define ARGUMENTS_READ (-1)
@@ -70,6 +76,6 @@ void plan_done(struct plan *plan);
 
 /*
  * "tcp://host:port", "udp://host:port", "unix:/path", "http://host[:port]/path". Of several addresses the first that
- * takes a connection is meant. Returns: true; or false, explained on standard error.
+ * takes a connection is meant. Returns: ARGUMENTS_READ; or the exit code, explained on standard error.
  */
-bool target_read(const char *url, struct target *ret_target);
+int target_read(const char *url, struct target *ret_target);

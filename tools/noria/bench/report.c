@@ -88,6 +88,11 @@ void report_doubts(const struct run *run)
 		printf("  ! %s requests had no answer when the run was ended; they count with the time that they "
 		       "waited.\n",
 		       words_count(text, sizeof text, (double)run->tally.unanswered));
+	if (run->tally.late * 100 > (uint64_t)run->plan->connections * run->rounds &&
+	    run->tally.troubles[TROUBLE_CONNECT] == 0)
+		printf("  ! %s connections were not made %s. Give a longer --warmup, or a --ramp.\n",
+		       words_count(text, sizeof text, (double)run->tally.late),
+		       run->plan->ramp_ns + run->plan->warmup_ns > 0 ? "when the measuring began" : "until the end");
 	if (run_busy(run) > BUSY)
 		printf("  ! the client's own thread%s %s busy all the time: the figures may be the client's. Give it "
 		       "more "

@@ -5,9 +5,11 @@
  */
 #pragma once
 
+#include "portrait.h"
 #include "run.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 /* The percentiles that are told everywhere. */
 enum { PERCENTILES = 6 };
@@ -20,9 +22,16 @@ void report_doubts(const struct run *run);
 
 /* One run as an object. Returns: NULL when there is no memory. */
 json_t *report_json(const struct run *run);
+/* The document around an array of them. */
+json_t *report_document(json_t *runs);
+/* Returns: false when it is NULL, or could not be written. */
+bool report_print_json(FILE *out, json_t *document);
 
 /* Write the files that the plan asks for. Returns: 0 or a negative errno, explained on standard error. */
 int report_files(const struct plan *plan, const struct run *runs, unsigned count);
 
-/* The SVG of runs laid over one another. */
-void svg_write(FILE *out, const struct run *runs, unsigned count);
+/* Before anything is measured: can they be written? Returns: false, explained on standard error. */
+bool report_files_check(const struct plan *plan);
+
+/* The SVG of runs laid over one another; those of a group stand together. */
+void svg_write(FILE *out, const struct portrait *portraits, unsigned count);

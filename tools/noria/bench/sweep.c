@@ -121,8 +121,10 @@ static int report(struct sweep *sweep)
 	json_t *runs = json_array();
 	for (unsigned i = 0; i < sweep->count; i++)
 		json_array_append_new(runs, report_json(&sweep->runs[i]));
-	return bench_print_json(json_pack("{s:s, s:o, s:{s:f, s:f}}", "noria", noria_version(), "runs", runs, "knee",
-					  "kept_up", sweep->best, "too_much", sweep->least_bad));
+	json_t *document = report_document(runs);
+	json_object_set_new(document, "knee",
+			    json_pack("{s:f, s:f}", "kept_up", sweep->best, "too_much", sweep->least_bad));
+	return bench_print_json(document);
 }
 
 int bench_sweep(const struct plan *plan)

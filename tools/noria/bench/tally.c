@@ -9,7 +9,6 @@
 #include <stdlib.h>
 
 #define LATENCY_MAX_NS 3600000000000
-#define SLICES_MAX     200
 
 const char *const trouble_names[TROUBLE_KINDS] = {"connect", "timeout", "reset", "bad", "short"};
 const char *const trouble_meanings[TROUBLE_KINDS] = {
@@ -111,6 +110,7 @@ void tally_add(struct tally *sum, const struct tally *more)
 	sum->answers += more->answers;
 	sum->bytes += more->bytes;
 	sum->unanswered += more->unanswered;
+	sum->late += more->late;
 	if (sum->connect_error == 0)
 		sum->connect_error = more->connect_error;
 }

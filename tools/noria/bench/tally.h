@@ -9,6 +9,8 @@
 
 #include <hdr/hdr_histogram.h>
 
+enum { SLICES_MAX = 200 };
+
 enum trouble {
 	TROUBLE_CONNECT, /* no connection could be made */
 	TROUBLE_TIMEOUT, /* no answer in time; of a datagram: none at all */
@@ -38,6 +40,7 @@ struct tally {
 	uint64_t troubles[TROUBLE_KINDS];
 	uint64_t statuses[STATUS_CLASSES];
 	uint64_t unanswered; /* open loop: requests that were due, and not answered when the run was ended */
+	uint64_t late;       /* connections that stood when the measuring had begun, or never */
 	int connect_error;   /* the first of them, a negative errno; 0: none */
 };
 

@@ -6,6 +6,8 @@
  */
 #include "plan.h"
 
+#include "../command.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -15,17 +17,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define PROBE_MS 3000 /* for one of several addresses to answer */
 
-static bool refuse(const char *url, const char *why)
+static int refuse(const char *url, const char *why)
 {
 	fprintf(stderr,
 		"noria bench: %s: %s. Give http://HOST[:PORT]/PATH, tcp://HOST:PORT, udp://HOST:PORT or unix:/PATH.\n",
 		url, why);
-	return false;
+	return EXIT_USAGE;
 }
 
 /* Try to connect. Returns: 0, also when it was reset at once: there is a server; or a negative errno. */
@@ -48,21 +51,20 @@ static int probe(const struct sockaddr *address, socklen_t size, int type)
 	return error == ECONNRESET ? 0 : -error;
 }
 
-static bool unreachable(const char *url, int error)
+static int unreachable(const char *url, int error)
 {
 	fprintf(stderr, "noria bench: %s: %s. Is the server running, and does it listen there?\n", url,
 		strerror(-error));
-	return false;
+	return EXIT_FAILED;
 }
 
-static bool take_socket(struct target *target, const void *address, socklen_t size)
+static void take_socket(struct target *target, const void *address, socklen_t size)
 {
 	memcpy(&target->socket, address, size);
 	target->socket_size = size;
-	return true;
 }
 
-static bool read_unix(const char *path, struct target *target)
+static int read_unix(const char *path, struct target *target)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	size_t length = strlen(path);
@@ -75,7 +77,7 @@ static bool read_unix(const char *path, struct target *target)
 	memcpy(address.sun_path, path, length);
 	take_socket(target, &address, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1));
 	int error = probe((const struct sockaddr *)&address, target->socket_size, SOCK_STREAM);
-	return error == 0 ? true : unreachable(target->url, error);
+	return error == 0 ? ARGUMENTS_READ : unreachable(target->url, error);
 }
 
 /* Part "host:port" or "[host]:port", in place. Returns: the port, NULL where there is none. */
@@ -92,28 +94,43 @@ static char *split_port(char *authority, char **ret_host)
 	return colon + 1;
 }
 
-static bool resolve(const char *host, const char *port, struct target *target)
+static int resolve(const char *host, const char *port, struct target *target)
 {
 	int type = target->scheme == SCHEME_UDP ? SOCK_DGRAM : SOCK_STREAM, first = 0;
 	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = type}, *list;
 	if (port[strspn(port, "0123456789")] == '\0' && (strtoul(port, NULL, 10) > 65535 || *port == '\0'))
 		return refuse(target->url, "a port is a number from 1 to 65535");
 	int error = getaddrinfo(host, port, &hints, &list);
-	if (error != 0)
-		return refuse(target->url, gai_strerror(error));
+	if (error == EAI_SERVICE)
+		return refuse(target->url, "that is no port (and an IPv6 address has brackets: [::1])");
+	if (error != 0) {
+		fprintf(stderr, "noria bench: %s: %s: %s. Is the name spelled right?\n", target->url, host,
+			gai_strerror(error));
+		return EXIT_FAILED;
+	}
 	bool found = false;
 	for (const struct addrinfo *each = list; each && !found; each = each->ai_next) {
 		error = probe(each->ai_addr, each->ai_addrlen, type);
-		if (error == 0)
-			found = take_socket(target, each->ai_addr, each->ai_addrlen);
+		found = error == 0;
+		if (found)
+			take_socket(target, each->ai_addr, each->ai_addrlen);
 		else if (first == 0)
 			first = error;
 	}
 	freeaddrinfo(list);
-	return found || unreachable(target->url, first);
+	return found ? ARGUMENTS_READ : unreachable(target->url, first);
 }
 
-static bool read_authority(const char *rest, struct target *target)
+/* Nothing in it would end the line of the request, or be no ASCII. */
+static bool is_path(const char *path)
+{
+	for (; *path; path++)
+		if (*path <= ' ' || *path >= 0x7f || *path == '#')
+			return false;
+	return true;
+}
+
+static int read_authority(const char *rest, struct target *target)
 {
 	char text[sizeof target->authority], *host;
 	size_t length = strcspn(rest, "/?#");
@@ -128,14 +145,17 @@ static bool read_authority(const char *rest, struct target *target)
 	char *port = split_port(text, &host);
 	if (port == NULL && target->scheme != SCHEME_HTTP)
 		return refuse(target->url, "no port in it");
+	if (target->scheme != SCHEME_HTTP && strcmp(rest + length, "/") != 0 && rest[length] != '\0')
+		return refuse(target->url, "an echo has no path");
 	if (rest[length] == '?')
 		return refuse(target->url, "there is no path before the question mark: write /?");
-	if (target->scheme == SCHEME_HTTP && strpbrk(target->path, " \r\n\t#"))
-		return refuse(target->url, "the path has a blank or a fragment in it (a blank is %20)");
+	if (!is_path(target->path))
+		return refuse(target->url,
+			      "the path has a fragment in it, or what has to be written %20 (a blank), %C3 and so on");
 	return resolve(host, port ? port : "80", target);
 }
 
-bool target_read(const char *url, struct target *ret_target)
+int target_read(const char *url, struct target *ret_target)
 {
 	static const struct {
 		const char *prefix;
@@ -146,13 +166,13 @@ bool target_read(const char *url, struct target *ret_target)
 	*ret_target = (struct target){.url = url};
 	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
 		size_t length = strlen(schemes[i].prefix);
-		if (strncmp(url, schemes[i].prefix, length) != 0)
+		if (strncasecmp(url, schemes[i].prefix, length) != 0)
 			continue;
 		ret_target->scheme = schemes[i].scheme;
 		return schemes[i].scheme == SCHEME_UNIX ? read_unix(url + length, ret_target)
 							: read_authority(url + length, ret_target);
 	}
-	if (strncmp(url, "https:", 6) == 0)
+	if (strncasecmp(url, "https:", 6) == 0)
 		return refuse(url, "TLS is not spoken here: measure the server behind it");
-	return refuse(url, "what kind of server is that?");
+	return refuse(url, "it does not begin with a kind of server");
 }

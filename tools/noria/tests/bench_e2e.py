@@ -9,7 +9,7 @@ the figures ought to be.
 import sys
 
 sys.dont_write_bytecode = True  # the source tree stays as it is
-from e2e import bench_hostile, bench_load, bench_report, kit  # noqa: E402,F401 (the tests register themselves)
+from e2e import bench_files, bench_hostile, bench_load, bench_report, kit  # noqa: E402,F401 (the tests register themselves)
 
 if __name__ == "__main__":
     sys.exit(kit.main())

@@ -126,3 +126,23 @@ Test(bench_words, numbers_have_three_digits_and_a_unit)
 	cr_assert_str_eq(words_count(text, sizeof text, 3.44), "3.4");
 	cr_assert_str_eq(words_count(text, sizeof text, 0), "0");
 }
+
+Test(bench_words, text_from_outside_is_made_harmless)
+{
+	static const struct {
+		const char *given, *clean;
+	} cases[] = {
+		{"plain", "plain"},
+		{"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"a\tb\x7f", "a?b?"},
+		{"\xff\xc3", "??"},                /* no beginning, no end */
+		{"\xc0\xaf\xe0\x80\xaf", "?????"}, /* longer than need be */
+		{"\xed\xa0\x80", "???"},           /* half of a surrogate pair */
+		{"\xef\xbf\xbf", "???"},           /* none that XML has */
+		{"\xf4\x90\x80\x80", "????"},      /* beyond the last */
+	};
+	char text[64];
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		cr_assert_str_eq(words_clean(text, sizeof text, cases[i].given), cases[i].clean, "case %zu", i);
+	cr_assert_str_eq(words_clean(text, 4, "ab\xe2\x82\xac"), "ab"); /* no half of a character */
+}

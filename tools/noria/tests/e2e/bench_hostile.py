@@ -4,9 +4,10 @@
 import contextlib
 import socket
 import struct
+import subprocess
 import time
 
-from e2e.kit import check, equal, test
+from e2e.kit import NORIA, PATIENCE, check, equal, test
 from e2e.peer import Peer, answering, measure, ok, requests, run
 
 
@@ -114,6 +115,23 @@ def no_end(_):
                 time.sleep(0.02)
     measured, errors, _ = hostile(dripping, timeout=0.1, code=1)
     check(measured["answers"] == 0 and set(errors) == {"timeout"}, measured)
+
+
+@test
+def connections_that_are_not_made(_):
+    for warmup, when in (0, "until the end"), (0.1, "when the measuring began"):
+        with socket.socket() as full:  # one waits to be accepted, and nobody else is let in
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            out, _ = run(f"http://127.0.0.1:{full.getsockname()[1]}/", "--connections", 3, "--duration", 0.3, "--warmup",
+                         warmup, code=1)
+            check(f"3 connections were not made {when}" in out, out)
+    with Peer(answering(ok())) as peer:
+        out, _ = run(peer.url(), "--duration", 0.2, "--warmup", 0.2)
+        check("were not made" not in out, out)
+        done = subprocess.run(["sh", "-c", 'ulimit -n 100; exec "$@"', "sh", *NORIA, "bench", peer.url(), "--connections", "99"],
+                              capture_output=True, check=False, timeout=PATIENCE)
+        check(done.returncode == 1 and b"ulimit -n" in done.stderr, done)
 
 
 @test

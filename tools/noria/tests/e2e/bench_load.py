@@ -95,6 +95,26 @@ def http_answers(_):
 
 
 @test
+def an_announced_end(_):
+    """A server that answers ten on a connection and says so: what was sent beyond is asked again, once, and no error."""
+    def ten(connection, _):
+        for number, _ in enumerate(requests(connection)):
+            connection.sendall(ok(b"x", *[b"Connection: close"] * (number == 9)))
+            if number == 9:
+                break
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+    with Peer(ten) as peer:
+        measured, errors = measure(peer.url(), "--connections", 2, "--pipeline", 8)
+        check(measured["answers"] > 20 and not errors, measured)
+        measured, errors = measure(peer.url(), "--connections", 2, "--pipeline", 8, "--rate", 500, duration=1)
+        check(not errors and measured["unanswered"] == 0, measured)
+        equal(measured["latency"]["count"], 500, "each of the schedule counts once")
+        check(measured["answers"] >= 450 and peer.accepted >= 50, measured, peer.accepted)
+
+
+@test
 def datagrams(_):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
