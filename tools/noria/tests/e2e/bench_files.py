@@ -40,6 +40,12 @@ def what_was_saved_is_drawn_again(root):
         equal(run("--overlay", path("before.json"), "--svg", path("again.svg")), ("", ""))
         equal(lines(path("again.svg")), lines(path("now.svg")), "the same run")
         check(f"before: {url}" in texts(path("again.svg")), texts(path("again.svg")))
+        slices = now["runs"][0]["slices"]
+        now["runs"][0]["label"] = "<&>\" \ufffe \u20ac"  # and a run that had nothing to tell for a while
+        now["runs"][0]["slices"] = {**slices, **{name: [*slices[name][:2], None, *slices[name][3:]] for name in slices if "_ns" in name}}
+        run("--overlay", save(path("odd.json"), now), "--svg", path("odd.svg"))
+        check("odd: <&>\" ??? \u20ac" in texts(path("odd.svg")), texts(path("odd.svg")))
+        equal([d.count("M") for _, d in lines(path("odd.svg"))], [1, 1, 2, 2, 2], "a gap in its latencies")
         sweep = bench(url, "--rate-sweep", "50,100,150", "--connections", 2, "--svg", path("sweep.svg"), duration=0.2)
         save(path("sweep.json"), sweep)
         run("--overlay", path("sweep.json"), "--svg", path("again.svg"))
