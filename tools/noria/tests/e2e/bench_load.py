@@ -99,7 +99,7 @@ def an_announced_end(_):
     """A server that answers ten on a connection and says so: what was sent beyond is asked again, once, and no error."""
     def ten(connection, _):
         for number, _ in enumerate(requests(connection)):
-            time.sleep(0.04 if number == 8 else 0)  # meanwhile more come than the two that are left
+            time.sleep(0.1 if number == 8 else 0)  # meanwhile more come than the two that are left
             connection.sendall(ok(b"x", *[b"Connection: close"] * (number == 9)))
             if number == 9:
                 break
@@ -109,11 +109,11 @@ def an_announced_end(_):
     with Peer(ten) as peer:
         measured, errors = measure(peer.url(), "--connections", 2, "--pipeline", 8)
         check(measured["answers"] > 20 and not errors, measured)
-        measured, errors = measure(peer.url(), "--connections", 2, "--pipeline", 8, "--rate", 300, duration=1)
+        measured, errors = measure(peer.url(), "--connections", 2, "--pipeline", 8, "--rate", 120, duration=1.5)
         check(not errors and measured["unanswered"] == 0, measured)
-        equal(measured["latency"]["count"], 300, "each of the schedule counts once")
-        check(measured["latency"]["curve_ns"][30] > 5e6, "75 %: what is asked again has waited since it was due", measured)
-        check(measured["answers"] >= 250 and peer.accepted >= 30, measured, peer.accepted)
+        equal(measured["latency"]["count"], 180, "each of the schedule counts once")
+        check(measured["latency"]["curve_ns"][30] > 25e6, "75 %: what is asked again has waited since it was due", measured)
+        check(measured["answers"] >= 140 and peer.accepted >= 15, measured, peer.accepted)
 
 
 @test
