@@ -10,7 +10,6 @@
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FILE_MAX   (64 * 1024 * 1024)
@@ -141,23 +140,33 @@ static bool refuse(const char *path, const char *why)
 	return false;
 }
 
+struct input {
+	FILE *file;
+	size_t left; /* that may be read */
+};
+
+static size_t read_some(void *buffer, size_t size, void *arg)
+{
+	struct input *input = arg;
+	size_t got = fread(buffer, 1, size < input->left ? size : input->left, input->file);
+	input->left -= got;
+	return got;
+}
+
 /* Returns: the document; NULL, which has been explained. */
 static json_t *load(const char *path)
 {
-	FILE *in = fopen(path, "re");
-	char *text = in ? malloc(FILE_MAX + 1) : NULL;
-	if (in == NULL) {
+	struct input input = {.file = fopen(path, "re"), .left = FILE_MAX};
+	if (input.file == NULL) {
 		refuse(path, strerror(errno));
 		return NULL;
 	}
-	size_t size = text ? fread(text, 1, FILE_MAX + 1, in) : 0;
-	bool bad = text == NULL || ferror(in) || size > FILE_MAX;
 	json_error_t error = {0};
-	json_t *document = bad ? NULL : json_loadb(text, size, 0, &error);
-	fclose(in);
-	free(text);
-	if (bad)
-		refuse(path, "it cannot be read, or has more than 64 MiB.");
+	json_t *document = json_load_callback(read_some, &input, 0, &error);
+	bool bad = ferror(input.file) || input.left == 0;
+	fclose(input.file);
+	if (document == NULL && bad)
+		refuse(path, "it cannot be read, or has 64 MiB or more.");
 	else if (document == NULL)
 		fprintf(stderr,
 			"noria bench: --overlay %s: no JSON: line %d: %s. Give what `noria bench --json` wrote.\n",

@@ -96,6 +96,8 @@ def what_is_no_report_is_refused(root):
     ]:
         drawn, errors = overlay(document if isinstance(document, str) else json.dumps(document), code=1)
         check(drawn == b"" and "--overlay /dev/stdin" in errors and text in errors, document, errors)
+    _, errors = overlay(b" " * (65 << 20), code=1)
+    check("64 MiB" in errors, errors)
     for number in 0, 1e-320, 0.5:  # odd, but no reason to refuse or to draw for ever
         odd = {**latency, "curve_ns": [number] * 9}, {**run0["slices"], "answers": [number] * 2}
         drawn, _ = overlay(json.dumps(edited(latency=odd[0], slices=odd[1])), code=0)
