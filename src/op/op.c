@@ -22,6 +22,8 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+enum { REPLY_MAX = 4096 }; /* bytes; more are worth a system call of their own */
+
 static struct op *from_wait(const struct wait *wait)
 {
 	return container_of(wait, struct op, wait);
@@ -218,15 +220,33 @@ static int64_t run(struct task *task, struct op *op, unsigned flags)
 /* Apart from what an attempt that succeeds needs, which is most sends. */
 static __attribute__((noinline)) int64_t submit(struct task *task, struct op *op, const char *name, unsigned flags)
 {
-	if (unlikely(fd_is_direct(op->submission.sqe.fd))) {
-		int64_t r = noria_direct_refuse(task->loop, &op->submission.sqe, name);
+	int64_t r;
 
+	if (unlikely(fd_is_direct(op->submission.sqe.fd))) {
+		r = noria_direct_refuse(task->loop, &op->submission.sqe, name);
 		if (r < 0)
 			return task_answer(task, (int)r);
 	}
 	op->name = name;
 	noria_submission_init(&op->submission, op->second_fd, completed);
-	return run(task, op, flags);
+	r = run(task, op, flags);
+	task->has_sent = op->submission.sqe.opcode == IORING_OP_SEND;
+	return r;
+}
+
+/*
+ * Where many tasks are served in one turn, their replies leave together, by the system call that ends it; a task that
+ * goes on sending without waiting for anything in between does the rest by calls of its own.
+ */
+static __attribute__((noinline)) bool is_reply(const struct task *task, const struct io_uring_sqe *sqe)
+{
+	return sqe->opcode == IORING_OP_SEND && sqe->len <= REPLY_MAX && !task->has_sent &&
+	       (!task->loop->timeouts_linked || task->scope->effective == NORIA_FOREVER);
+}
+
+static inline bool joins_others(const struct task *task, const struct io_uring_sqe *sqe)
+{
+	return unlikely(task->loop->batch >= task->loop->ring->reply_batch) && is_reply(task, sqe);
 }
 
 static inline int64_t run_in(struct task *task, struct op *op, const char *name, unsigned flags)
@@ -239,8 +259,10 @@ static inline int64_t run_in(struct task *task, struct op *op, const char *name,
 		if (unlikely(r < 0))
 			return r;
 	}
-	if ((flags & OP_ATTEMPT) && likely(!fd_is_direct(op->submission.sqe.fd))) {
+	if ((flags & OP_ATTEMPT) && likely(!fd_is_direct(op->submission.sqe.fd)) &&
+	    !joins_others(task, &op->submission.sqe)) {
 		r = ring->class->attempt(ring, &op->submission.sqe);
+		task->has_sent = op->submission.sqe.opcode == IORING_OP_SEND;
 		if (likely(r != -EAGAIN) || (flags & OP_DONTWAIT)) {
 			if (likely(!(flags & OP_ALWAYS)))
 				task_spend(task);

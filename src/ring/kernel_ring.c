@@ -439,6 +439,7 @@ int noria_kernel_ring_open(struct ring **ret_ring, unsigned entries, unsigned en
 	}
 	choose_enter(kernel);
 	adopt_arrays(kernel);
+	kernel->ring.reply_batch = getenv("NB") ? (unsigned)atoi(getenv("NB")) : 1000000;
 	if (!features_has(&kernel->ring.features, FEATURE_SYNC_MSG)) {
 		kernel->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (kernel->wake_fd < 0) {

@@ -70,6 +70,7 @@ struct loop {
 	struct ring *ring;
 	int64_t now; /* the time when this turn began */
 	uint64_t generation;
+	unsigned batch; /* completions that this turn has begun with */
 	size_t in_flight;
 	struct list *flying; /* LOOP_FD_BUCKETS lists */
 	struct list backlog; /* submissions that found no room */

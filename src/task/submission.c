@@ -17,6 +17,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -208,6 +209,10 @@ static void place(struct loop *loop, struct submission *submission)
 		submission = submission->link;
 		place_one(loop, submission);
 	}
+	static int rb;
+	if (!rb) rb = getenv("RB") ? atoi(getenv("RB")) : 100000;
+	if (submission->sqe.opcode == IORING_OP_SEND && ring_pending(loop->ring) >= (unsigned)rb)
+		loop->ring->class->push(loop->ring);
 	if (is_for_device(&submission->sqe) && ring_pending(loop->ring) >= DEVICE_BATCH)
 		loop->ring->class->push(loop->ring); /* never within a chain */
 }
@@ -516,6 +521,7 @@ void noria_submissions_reap(struct loop *loop)
 		else if ((cqe.user_data & RING_TAG) == RING_OWN)
 			ring->class->own(ring, &cqe);
 	}
+	loop->batch = ready;
 	if (ready > 0)
 		ring_reaped(ring, ready);
 }

@@ -308,6 +308,7 @@ void noria_wait_park(struct wait *wait)
 	bool external = wait->class->external;
 
 	invariant(task->state == TASK_RUNNING);
+	task->has_sent = false;
 	if (!wait->done && unlikely(task->corks))
 		pull_corks(task);
 	if (wait->done)

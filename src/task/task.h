@@ -72,6 +72,7 @@ struct task {
 	enum task_state state;
 	struct cork *corks;
 	bool has_run;
+	bool has_sent;         /* on a socket, and has not waited for anything else since */
 	uint16_t persona;      /* on which host of a simulated world; the spawner's */
 	bool copied;           /* its last zero-copy send copied all the same */
 	struct values *values; /* its context values, NULL: none; floor 3's */
