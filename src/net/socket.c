@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Sockets. Calls that never block are made at once (a call costs less than an entry); sending is tried first, because
- * the socket's buffer usually has room; receiving, accepting and connecting are submitted.
+ * the socket's buffer usually has room, unless there is company for an entry; receiving, accepting and connecting are
+ * submitted.
  */
 #include "noria/net.h"
 

@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-enum { REPLY_MAX = 4096 }; /* bytes; more are worth a system call of their own */
+enum { REPLY_MAX = 16384 }; /* bytes; more are worth a system call of their own */
 
 static struct op *from_wait(const struct wait *wait)
 {
@@ -238,15 +238,15 @@ static __attribute__((noinline)) int64_t submit(struct task *task, struct op *op
  * Where many tasks are served in one turn, their replies leave together, by the system call that ends it; a task that
  * goes on sending without waiting for anything in between does the rest by calls of its own.
  */
-static __attribute__((noinline)) bool is_reply(const struct task *task, const struct io_uring_sqe *sqe)
+static __attribute__((noinline)) bool is_reply(const struct task *task, const struct io_uring_sqe *sqe, unsigned flags)
 {
-	return sqe->opcode == IORING_OP_SEND && sqe->len <= REPLY_MAX && !task->has_sent &&
+	return !(flags & OP_DONTWAIT) && sqe->opcode == IORING_OP_SEND && sqe->len <= REPLY_MAX && !task->has_sent &&
 	       (!task->loop->timeouts_linked || task->scope->effective == NORIA_FOREVER);
 }
 
-static inline bool joins_others(const struct task *task, const struct io_uring_sqe *sqe)
+static inline bool joins_others(const struct task *task, const struct io_uring_sqe *sqe, unsigned flags)
 {
-	return unlikely(task->loop->batch >= task->loop->ring->reply_batch) && is_reply(task, sqe);
+	return unlikely(task->loop->batch >= task->loop->ring->reply_batch) && is_reply(task, sqe, flags);
 }
 
 static inline int64_t run_in(struct task *task, struct op *op, const char *name, unsigned flags)
@@ -260,7 +260,7 @@ static inline int64_t run_in(struct task *task, struct op *op, const char *name,
 			return r;
 	}
 	if ((flags & OP_ATTEMPT) && likely(!fd_is_direct(op->submission.sqe.fd)) &&
-	    !joins_others(task, &op->submission.sqe)) {
+	    !joins_others(task, &op->submission.sqe, flags)) {
 		r = ring->class->attempt(ring, &op->submission.sqe);
 		task->has_sent = op->submission.sqe.opcode == IORING_OP_SEND;
 		if (likely(r != -EAGAIN) || (flags & OP_DONTWAIT)) {

@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -26,6 +27,9 @@
 #include <unistd.h>
 
 enum { UNBOUNDED_WORKERS = 512, FIXED_MAX = 64 };
+
+/* What a small send costs as an entry is won back when the call that submits it is shared by so many. */
+enum { REPLY_BATCH = 4 };
 
 struct kernel_ring {
 	struct ring ring;
@@ -439,7 +443,7 @@ int noria_kernel_ring_open(struct ring **ret_ring, unsigned entries, unsigned en
 	}
 	choose_enter(kernel);
 	adopt_arrays(kernel);
-	kernel->ring.reply_batch = getenv("NB") ? (unsigned)atoi(getenv("NB")) : 1000000;
+	kernel->ring.reply_batch = kernel->ring.features.call_ns >= DEAR_CALL_NS ? REPLY_BATCH : UINT_MAX;
 	if (!features_has(&kernel->ring.features, FEATURE_SYNC_MSG)) {
 		kernel->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (kernel->wake_fd < 0) {

@@ -77,8 +77,7 @@ struct ring {
 	unsigned cq_entries;
 	const unsigned *sq_flags; /* IORING_SQ_CQ_OVERFLOW, IORING_SQ_TASKRUN */
 	unsigned entries_max;
-	/* In a turn of so many completions a small send is cheaper as an entry than as a system call of its own. */
-	unsigned reply_batch;
+	unsigned reply_batch; /* from so many completions a turn on, small sends are cheaper as entries than as calls */
 	struct features features;
 	bool memcheck;  /* Valgrind watches: see memcheck.h */
 	bool simulated; /* of a world that has none of the kernel's processes, threads and signals */

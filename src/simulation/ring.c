@@ -13,6 +13,7 @@
 #include "simulation/host.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -602,6 +603,7 @@ int sim_ring_open(struct ring **ret_ring, unsigned entries, unsigned entries_max
 		.cq_entries = 4 * entries,
 		.sq_flags = &ring->sq_flags,
 		.entries_max = power_of_two(entries_max),
+		.reply_batch = UINT_MAX,
 	};
 	ring->posted_size = SLAB_REQUESTS;
 	ring->posted = malloc(ring->posted_size * sizeof *ring->posted);

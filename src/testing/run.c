@@ -109,6 +109,12 @@ static void arrange(struct loop *loop)
 
 /* ---- hooks ---- */
 
+/* On the ring of a world with dear system calls, small sends are entries: in one of four that draw the order of tasks. */
+static bool calls_are_dear(const struct testing_run *run)
+{
+	return run->world && run->options.schedule != NORIA_SIM_FIFO && run->options.seed % 4 == 2;
+}
+
 static void (*arrange_loop)(struct loop *loop);
 
 static void loop_opened(struct loop *loop)
@@ -125,6 +131,8 @@ static void loop_opened(struct loop *loop)
 	run->arrange = loop->arrange;
 	loop->arrange = arrange;
 	loop->turn_budget = run->turn_budget = 1;
+	if (calls_are_dear(run))
+		loop->ring->reply_batch = 1;
 	run->began_ns = noria_loop_clock(loop);
 }
 

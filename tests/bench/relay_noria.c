@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The relay of relay.h as tasks of noria. A proxied connection is two tasks, one a direction, of which the first to end
- * ends the other; with more upstreams a client is one task, which sends to all and then reads from each in turn.
+ * ends the other; with more upstreams a client is one task, which writes to all and then reads from each in turn: what
+ * it has written leaves as it begins to wait, by one system call.
  */
 #include "relay.h"
 
 #include <errno.h>
 #include <noria/noria.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
 struct direction {
 	int from, to;
 	struct noria_group *both;
+};
+
+struct upstream {
+	int fd;
+	struct noria_recv_stream stream;
+	struct noria_writer writer;
+	char buffer[RELAY_SIZE_MAX];
 };
 
 static struct relay_options options;
@@ -50,7 +59,7 @@ static int pass(void *arg)
 static int proxy(int fd)
 {
 	struct noria_group both;
-	int upstream;
+	int upstream = -1;
 
 	noria_try(connect_upstream(&upstream));
 	int r = noria_group_open(&both);
@@ -83,47 +92,67 @@ static ssize_t receive(struct noria_recv_stream *stream, char *message)
 	return n;
 }
 
-static ssize_t exchange(int fd, struct noria_recv_stream *client, const int *fds, struct noria_recv_stream *streams)
+static ssize_t exchange(int fd, struct noria_recv_stream *client, struct upstream *upstreams)
 {
 	char message[RELAY_SIZE_MAX];
 	ssize_t n = receive(client, message);
 
 	for (unsigned i = 0; n > 0 && i < options.fan; i++)
-		n = noria_send_all(fds[i], message, options.size, 0);
+		noria_try(noria_writer_write(&upstreams[i].writer, message, options.size));
 	for (unsigned i = 0; n > 0 && i < options.fan; i++)
-		n = receive(&streams[i], message);
+		n = receive(&upstreams[i].stream, message);
 	return n > 0 ? noria_send_all(fd, message, options.size, 0) : n;
 }
 
-static int open_upstream(int *ret_fd, struct noria_recv_stream *stream)
+static int open_upstream(struct upstream *upstream)
 {
-	noria_try(connect_upstream(ret_fd));
-	int r = noria_recv_stream_open(stream, *ret_fd);
+	noria_try(connect_upstream(&upstream->fd));
+	int r = noria_recv_stream_open(&upstream->stream, upstream->fd);
+	if (r == 0) {
+		r = noria_writer_open(&upstream->writer, upstream->fd, upstream->buffer, sizeof upstream->buffer);
+		if (r < 0)
+			noria_recv_stream_close(&upstream->stream);
+	}
 	if (r < 0)
-		noria_close(*ret_fd);
+		noria_close(upstream->fd);
+	return r;
+}
+
+static void close_upstream(struct upstream *upstream)
+{
+	int ignored = noria_writer_close(&upstream->writer); /* the client has gone: nobody wants the answer */
+	(void)ignored;
+	noria_recv_stream_close(&upstream->stream);
+	noria_close(upstream->fd);
+}
+
+static int serve_all(int fd, struct noria_recv_stream *client, struct upstream *upstreams)
+{
+	unsigned open = 0;
+	int r = 0;
+
+	while (r == 0 && open < options.fan) {
+		r = open_upstream(&upstreams[open]);
+		open += r == 0;
+	}
+	while (r == 0 && exchange(fd, client, upstreams) > 0)
+		;
+	while (open-- > 0)
+		close_upstream(&upstreams[open]);
 	return r;
 }
 
 static int fan_out(int fd)
 {
-	struct noria_recv_stream client, streams[RELAY_FAN_MAX];
-	int fds[RELAY_FAN_MAX];
-	unsigned open = 0;
-	int r = noria_recv_stream_open(&client, fd);
+	struct upstream *upstreams = calloc(options.fan, sizeof *upstreams);
+	struct noria_recv_stream client;
+	int r = upstreams ? noria_recv_stream_open(&client, fd) : -ENOMEM;
 
-	if (r < 0)
-		return r;
-	while (r == 0 && open < options.fan) {
-		r = open_upstream(&fds[open], &streams[open]);
-		open += r == 0;
+	if (r == 0) {
+		r = serve_all(fd, &client, upstreams);
+		noria_recv_stream_close(&client);
 	}
-	while (r == 0 && exchange(fd, &client, fds, streams) > 0)
-		;
-	while (open-- > 0) {
-		noria_recv_stream_close(&streams[open]);
-		noria_close(fds[open]);
-	}
-	noria_recv_stream_close(&client);
+	free(upstreams);
 	return r;
 }
 

@@ -129,9 +129,10 @@ static int print_json(const struct utsname *system, int ring, const struct featu
 		      const struct limit *limits)
 {
 	json_t *root =
-		json_pack("{s:s, s:s, s:s, s:b, s:s, s:o, s:o}", "noria", noria_version(), "kernel", system->release,
-			  "machine", system->machine, "ring", ring == 0, "message", ring == 0 ? "" : noria_message(),
-			  "features", features_json(features), "limits", limits_json(limits));
+		json_pack("{s:s, s:s, s:s, s:I, s:b, s:s, s:o, s:o}", "noria", noria_version(), "kernel",
+			  system->release, "machine", system->machine, "system_call_ns", (json_int_t)features->call_ns,
+			  "ring", ring == 0, "message", ring == 0 ? "" : noria_message(), "features",
+			  features_json(features), "limits", limits_json(limits));
 	int r = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
 
 	putchar('\n');
@@ -160,6 +161,9 @@ static void print_text(const struct utsname *system, int ring, const struct feat
 		puts("ring: works");
 	else
 		printf("ring: cannot be had. %s\n", noria_message());
+	if (ring == 0)
+		printf("a system call: %u ns (small replies of a busy turn leave %s)\n", features->call_ns,
+		       features->call_ns >= DEAR_CALL_NS ? "together, as entries" : "each by one");
 	puts("\nfeatures:");
 	for (int i = 0; i < FEATURE_COUNT; i++) {
 		const struct feature_info *info = &noria_feature_table[i];

@@ -7,9 +7,9 @@
  * file into a pipe, and splice(2) moves them on to the socket. The kernel runs the first in a worker thread of the
  * ring, which may wait for the disk; that costs a thread's hop, and is why small files do not go this way and why the
  * pipe is large. The second never waits: the socket is made non-blocking for the time, because a splice into a socket
- * that blocks would hold a worker thread for as long as a client is slow. Waiting is done by noria_poll(), for
- * send_timeout: the kernel calls a socket writable when a third of its buffer is free, so a client that takes a byte
- * now and then does not count as alive for ever.
+ * that blocks would hold a worker thread for as long as a client is slow. Each way waits for at most send_timeout at a
+ * time until the socket is writable, which the kernel calls it when a third of its buffer is free: so a client that
+ * takes a byte now and then does not count as alive for ever.
  */
 #include "serve.h"
 
@@ -24,11 +24,7 @@ int send_bytes(struct connection *connection, const char *bytes, size_t size, in
 {
 	int64_t timeout_ns = connection->server->options->send_timeout_ns;
 	while (size > 0) {
-		ssize_t sent = noria_send(connection->fd, bytes, size, flags | MSG_DONTWAIT);
-		if (sent == -EAGAIN) {
-			noria_try(noria_within(timeout_ns, noria_poll(connection->fd, POLLOUT)));
-			continue;
-		}
+		ssize_t sent = noria_within(timeout_ns, noria_send(connection->fd, bytes, size, flags));
 		noria_try(sent);
 		bytes += sent;
 		size -= (size_t)sent;
