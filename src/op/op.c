@@ -264,7 +264,7 @@ static inline int64_t run_in(struct task *task, struct op *op, const char *name,
 		r = ring->class->attempt(ring, &op->submission.sqe);
 		task->has_sent = op->submission.sqe.opcode == IORING_OP_SEND;
 		if (likely(r != -EAGAIN) || (flags & OP_DONTWAIT)) {
-			if (likely(!(flags & OP_ALWAYS)))
+			if (likely(op->submission.sqe.opcode != IORING_OP_CLOSE)) /* noria_close() has */
 				task_spend(task);
 			return r;
 		}
