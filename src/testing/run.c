@@ -109,7 +109,7 @@ static void arrange(struct loop *loop)
 
 /* ---- hooks ---- */
 
-/* On the ring of a world with dear system calls, small sends are entries: in one of four that draw the order of tasks. */
+/* In a world whose system calls are dear small sends are entries: in one of four that draw the order of tasks. */
 static bool calls_are_dear(const struct testing_run *run)
 {
 	return run->world && run->options.schedule != NORIA_SIM_FIFO && run->options.seed % 4 == 2;
