@@ -23,8 +23,10 @@ NORIA_BEGIN_DECLS
 /*
  * As close(2), and always done by a task (outside a runtime: -ENXIO, and it stays open): a cancelled scope does not
  * keep it open, and the call is no checkpoint, but it may park: operations of other tasks on `fd` are ended first, and
- * those answer -EBADF. What close(2) blocks for itself (a socket with SO_LINGER and unsent bytes, a file system that
- * flushes) holds up the runtime: shut such a socket down and wait for its end before, or close it in noria_offload().
+ * those answer -EBADF. Not so with close(2) and dup2(2): while an operation of a task is under way on `fd`, a send
+ * among them, these give its number to whoever comes next, and maybe its bytes. What close(2) blocks for itself (a
+ * socket with SO_LINGER and unsent bytes, a file system that flushes) holds up the runtime: shut such a socket down
+ * and wait for its end before, or close it in noria_offload().
  */
 NORIA_PUBLIC int noria_close(int fd);
 

@@ -47,8 +47,13 @@ int noria_listen(int fd, int backlog)
 	return (int)op_call("listen", OP_ATTEMPT, io_uring_prep_listen, fd, backlog);
 }
 
+/* What other tasks send, and maybe as entries that wait for the end of the turn, leaves before. */
 int noria_shutdown(int fd, int how)
 {
+	const struct task *task = noria_current();
+
+	if (task && ring_pending(task->loop->ring) > 0)
+		task->loop->ring->class->push(task->loop->ring);
 	return (int)op_call("shutdown", OP_ATTEMPT | OP_ALWAYS, io_uring_prep_shutdown, fd, how);
 }
 

@@ -19,17 +19,21 @@ int noria_poll(int fd, short events)
 int noria_close(int fd)
 {
 	struct task *task = noria_current();
+	uint32_t *closes, before;
 
 	if (!task)
 		return -ENXIO;
-	if (fd < 0)
-		return -EBADF;
-	if (fd_is_direct(fd))
-		return noria_direct_close(task, fd);
+	closes = loop_closes(task->loop, fd);
+	before = *closes;
 	/* Before, not after: what others begin between the close and the caller's next step is for the next owner. */
 	task_spend(task);
-	noria_submissions_end_fd(task->loop, fd);
-	++*loop_closes(task->loop, fd);
+	if (fd >= 0 && !fd_is_direct(fd))
+		noria_submissions_end_fd(task->loop, fd);
+	if (fd < 0 || *closes != before)
+		return -EBADF; /* closed meanwhile: the number may be another's by now */
+	if (fd_is_direct(fd))
+		return noria_direct_close(task, fd);
+	++*closes;
 	return (int)op_call("close", OP_ATTEMPT | OP_ALWAYS, io_uring_prep_close, fd);
 }
 

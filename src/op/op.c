@@ -77,7 +77,9 @@ static void activate(struct task *task, struct op *op, unsigned flags)
 			(struct __kernel_timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 	}
 	noria_submit(task->loop, &op->submission);
-	if ((op->submission.limited && !(flags & OP_WORKER)) || (flags & OP_ALWAYS))
+	if (unlikely(op->wait.done))
+		task_spend(task); /* refused, since its descriptor is being closed */
+	else if ((op->submission.limited && !(flags & OP_WORKER)) || (flags & OP_ALWAYS))
 		noria_wait_park(&op->wait);
 	else
 		scope_wait(task, &op->wait);
@@ -240,7 +242,8 @@ static __attribute__((noinline)) int64_t submit(struct task *task, struct op *op
  */
 static __attribute__((noinline)) bool is_reply(const struct task *task, const struct io_uring_sqe *sqe, unsigned flags)
 {
-	return !(flags & OP_DONTWAIT) && sqe->opcode == IORING_OP_SEND && sqe->len <= REPLY_MAX && !task->has_sent &&
+	return task->loop->reply_pause == 0 && !(flags & OP_DONTWAIT) && sqe->opcode == IORING_OP_SEND &&
+	       sqe->len <= REPLY_MAX && !task->has_sent &&
 	       (!task->loop->timeouts_linked || task->scope->effective == NORIA_FOREVER);
 }
 

@@ -19,10 +19,11 @@ static void left_open(struct task *task, const struct noria_site *site, const st
 {
 	if (noria_left_open)
 		noria_left_open(task, site, scope);
+	if (task->result >= 0 || task->result == -ECANCELED)
+		task->result = noria_fail_at(-EINVAL, site, "the %s of %s:%d was left open", site->what, site->file,
+					     site->line);
 	noria_refuse(-EINVAL, "task %s ended and left the %s of %s:%d open", task->name, site->what, site->file,
 		     site->line);
-	if (task->result >= 0 || task->result == -ECANCELED)
-		task->result = -EINVAL;
 }
 
 static void close_innermost(struct task *task)

@@ -19,6 +19,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+enum { REPLY_TURN_NS = 1000 * 1000, REPLY_PAUSE = 128 };
+
 __thread struct loop *noria_loop;
 
 struct task *noria_no_current(void)
@@ -212,6 +214,18 @@ static bool is_stuck(const struct loop *loop)
 	return loop->in_flight == 0 && loop->external == 0 && (!first || first->key == NORIA_FOREVER);
 }
 
+/*
+ * In a crowded turn replies wait for its end, or for some more of them. When it took long, some task computes, and
+ * the others' replies shall not wait for that again soon.
+ */
+static void watch_replies(struct loop *loop)
+{
+	if (noria_loop_clock(loop) - loop->now > REPLY_TURN_NS)
+		loop->reply_pause = REPLY_PAUSE;
+	else if (loop->reply_pause > 0)
+		loop->reply_pause--;
+}
+
 static void turn(struct loop *loop)
 {
 	bool sleep;
@@ -219,6 +233,8 @@ static void turn(struct loop *loop)
 	if (unlikely(loop->arrange))
 		loop->arrange(loop);
 	noria_loop_run_ready(loop);
+	if (unlikely(loop->batch >= loop->ring->reply_batch))
+		watch_replies(loop);
 	if (loop->tasks_alive == 0)
 		return; /* a signal that comes now has nothing left to drain */
 	run_remotes(loop);

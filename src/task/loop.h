@@ -70,7 +70,8 @@ struct loop {
 	struct ring *ring;
 	int64_t now; /* the time when this turn began */
 	uint64_t generation;
-	unsigned batch; /* completions that this turn has begun with */
+	unsigned batch;       /* completions that this turn has begun with */
+	unsigned reply_pause; /* so many crowded turns more in which replies shall not wait for others */
 	size_t in_flight;
 	struct list *flying; /* LOOP_FD_BUCKETS lists */
 	struct list backlog; /* submissions that found no room */

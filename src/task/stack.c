@@ -137,7 +137,7 @@ static int guard(struct stack_pool *pool, char *memory)
 	if (pool->guards != GUARDS_MAPPED) {
 		if (madvise(memory, STACK_GUARD, MADV_GUARD_INSTALL) == 0)
 			return 0;
-		if (errno != EINVAL)
+		if (errno == ENOMEM)
 			return -errno;
 		pool->guards = GUARDS_MAPPED;
 	}
@@ -174,6 +174,10 @@ static unsigned guard_ahead(struct stack_pool *pool, const struct slab *slab, bo
 	if (pool->guards != GUARDS_MARKED_MANY || count < 2)
 		return 0;
 	count = advise_many(slab, count, 0, STACK_GUARD, MADV_GUARD_INSTALL);
+	if (count == 0) {
+		pool->guards = GUARDS_MARKED; /* forbidden, since it was tried */
+		return 0;
+	}
 	(void)advise_many(slab, count, STACK_GUARD + slab->stack_size - PAGE, PAGE, MADV_POPULATE_WRITE);
 	return count;
 }

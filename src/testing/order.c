@@ -130,7 +130,7 @@ static bool is_change(void)
 static void arrange_by_priority(struct loop *loop)
 {
 	struct fifo_node *before;
-	struct task *task;
+	struct task *task = NULL;
 
 	if (fifo_empty(&loop->ready) || !loop->ready.head->next)
 		return;

@@ -90,7 +90,7 @@ def print_servers(servers):
 
 def svg(about, lines, notes):
     """A bar for each line: the share of the limit that is used, on a logarithmic axis; the line in the middle is the goal."""
-    high, top, left, span = 22, 74, 560, 300
+    high, top, left, span = 22, 74, 660, 300
     width, height = left + span + 330, top + high * (len(lines) + len(notes)) + 24
     reach = math.log(8)
 
@@ -100,7 +100,7 @@ def svg(about, lines, notes):
            'font-family="system-ui, sans-serif" font-size="13" fill="#222">',
            f'<rect width="{width}" height="{height}" fill="#fff"/>',
            '<text x="16" y="26" font-size="17" font-weight="600">noria: goals and what was measured</text>',
-           f'<text x="16" y="46" fill="#666">{html.escape(" · ".join(about.values()))}</text>']
+           f'<text x="16" y="46" fill="#666">{html.escape(" · ".join("load " * (key == "load") + text for key, text in about.items()))}</text>']
     for share in (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8):
         x = position(share)
         out.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 4}" y2="{top + high * len(lines)}" '

@@ -3,6 +3,7 @@
  * noria_close() while other tasks have operations in flight on the descriptor: these end soon with -EBADF, the peer sees
  * the end, and whoever gets the same number next is not harmed.
  */
+#include "task/loop.h"
 #include "unit.h"
 
 #include <fcntl.h>
@@ -217,5 +218,92 @@ UNIT(closing, twice_at_once)
 	EXPECT(results[6] == 0 || results[6] == -EBADF);
 	EXPECT_EQ(fcntl(pair[0], F_GETFD), -1);
 	EXPECT_EQ(noria_close(pair[1]), 0);
+	return 0;
+}
+
+struct closer {
+	int fd, result, next[2];
+};
+
+/* Whoever has closed it gives the number to its next owner at once. */
+static int close_and_own(void *arg)
+{
+	struct closer *closer = arg;
+
+	noria_loop->budget = 0; /* so that both have begun before one is done */
+	closer->result = noria_close(closer->fd);
+	if (closer->result == 0)
+		unit_pair(closer->next);
+	return 0;
+}
+
+static void check_two_closers(bool under_way)
+{
+	struct noria_group group;
+	struct closer closers[2];
+	int pair[2], *next;
+
+	unit_pair(pair);
+	MUST(noria_group_open(&group) == 0);
+	if (under_way)
+		MUST(noria_spawn(&group, receive, &pair[0]) == 0 && noria_sleep(noria_msec(1)) == 0);
+	for (int i = 0; i < 2; i++) {
+		closers[i] = (struct closer){.fd = pair[0], .result = 1};
+		MUST(noria_spawn(&group, close_and_own, &closers[i]) == 0);
+	}
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	EXPECT_EQ(closers[0].result + closers[1].result, -EBADF);
+	next = closers[closers[0].result == 0 ? 0 : 1].next;
+	EXPECT_EQ(next[0], pair[0]);
+	EXPECT(fcntl(next[0], F_GETFD) >= 0);
+	EXPECT_EQ(noria_close(next[0]) | noria_close(next[1]) | noria_close(pair[1]), 0);
+}
+
+/* The second never closes the number's next owner, wherever the first and it have had to wait. */
+UNIT(closing, twice_spares_the_next_owner)
+{
+	check_two_closers(true);
+	check_two_closers(false);
+	return 0;
+}
+
+static int try_until_closed(void *arg)
+{
+	char byte;
+
+	while (results[6] == 1)
+		MUST(noria_recv(*(int *)arg, &byte, 1, 0) == -EBADF);
+	return 0;
+}
+
+static int close_bad(void *arg)
+{
+	const bool *stop = arg;
+
+	while (!*stop)
+		MUST(noria_close(-1) == -EBADF);
+	return 0;
+}
+
+/* What is refused counts against the turn: it does not keep the close away, nor anybody else. */
+UNIT(closing, who_tries_again_starves_nobody)
+{
+	struct noria_group group;
+	bool stop = false;
+	int pair[2];
+
+	ended = 0;
+	results[6] = 1;
+	unit_pair(pair);
+	MUST(noria_group_open(&group) == 0 && noria_spawn(&group, receive, &pair[0]) == 0);
+	MUST(noria_sleep(noria_msec(1)) == 0 && noria_spawn(&group, close_it, &pair[0]) == 0);
+	MUST(noria_spawn(&group, try_until_closed, &pair[0]) == 0);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	EXPECT_EQ(results[6], 0);
+	EXPECT_EQ(noria_close(pair[1]), 0);
+	MUST(noria_group_open(&group) == 0 && noria_spawn(&group, close_bad, &stop) == 0);
+	EXPECT_EQ(noria_sleep(noria_msec(1)), 0);
+	stop = true;
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
 	return 0;
 }

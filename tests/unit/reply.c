@@ -153,6 +153,61 @@ UNIT(reply, it_is_cancelled_and_closed_as_any_operation)
 	return 0;
 }
 
+static void compute(int64_t ns)
+{
+	int64_t end = noria_now() + ns;
+
+	while (noria_now() < end)
+		;
+}
+
+/* Who computes keeps the replies of others: they are calls for a while. */
+UNIT(reply, a_long_turn_makes_them_calls)
+{
+	int pair[2];
+
+	unit_pair(pair);
+	crowd(100);
+	compute(noria_msec(2));
+	EXPECT_EQ(noria_sleep(noria_msec(1)), 0);
+	crowd(100);
+	EXPECT(!is_entry(pair[0], "x", 1, 0, 1));
+	EXPECT_EQ(noria_loop->reply_pause, 128);
+	for (int i = 0; i < 128; i++) {
+		crowd(100);
+		EXPECT_EQ(noria_sleep(noria_msec(1)), 0);
+	}
+	if (noria_loop->reply_pause == 0) { /* no other turn took as long, on a busy machine */
+		crowd(100);
+		EXPECT(is_entry(pair[0], "x", 1, 0, 1));
+	}
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
+static int shut(void *arg)
+{
+	return noria_shutdown(*(int *)arg, SHUT_WR);
+}
+
+/* Of two tasks in one turn. */
+UNIT(reply, it_leaves_before_the_socket_is_shut_down)
+{
+	struct noria_group group;
+	struct sender sender;
+	int pair[2];
+
+	unit_pair(pair);
+	sender = (struct sender){.fd = pair[0]};
+	MUST(noria_group_open(&group) == 0 && noria_spawn(&group, send_one, &sender) == 0);
+	MUST(noria_spawn(&group, shut, &pair[0]) == 0);
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	EXPECT_EQ(sender.result, 1);
+	expect_bytes(pair[1], "x");
+	EXPECT_EQ(noria_close(pair[0]) | noria_close(pair[1]), 0);
+	return 0;
+}
+
 UNIT(reply, a_peer_that_has_gone_is_an_error_and_no_signal)
 {
 	int pair[2];

@@ -157,7 +157,7 @@ static bool given(const struct reading *reading, int option)
 
 static bool refuse(const char *option, const char *value, const char *why)
 {
-	fprintf(stderr, "noria bench: --%s %s: %s\n", option, value, why);
+	fprintf(stderr, "noria bench: --%s%s%s: %s\n", option, *value ? " " : "", value, why);
 	return false;
 }
 
@@ -447,6 +447,15 @@ static void settle(const struct reading *reading)
 		plan->warmup_ns = noria_msec(300);
 }
 
+/* `--svg --json` means two options, of which the first lacks its value. */
+static bool is_option(const char *value)
+{
+	for (const struct option *option = long_options; value && option->name; option++)
+		if (strncmp(value, "--", 2) == 0 && strcmp(value + 2, option->name) == 0)
+			return true;
+	return false;
+}
+
 static int read_all(int argc, char **argv, struct reading *reading)
 {
 	struct plan *plan = reading->plan;
@@ -458,6 +467,10 @@ static int read_all(int argc, char **argv, struct reading *reading)
 		if (option == 'h' || option == OPTION_HELP) {
 			print_help();
 			return EXIT_OK;
+		}
+		if (optarg == argv[optind - 1] && is_option(optarg)) {
+			refuse(argv[optind - 2] + 2, optarg, "that is an option, and no value.");
+			return EXIT_USAGE;
 		}
 		if (!read_option(option, optarg, plan))
 			return EXIT_USAGE;

@@ -83,7 +83,13 @@ void report_doubts(const struct run *run)
 	char text[32];
 	if (run->rate > 0 && run_throughput(run) < 0.99 * run->rate)
 		printf("  ! less was answered than was due: the server does not keep up, or there are too few "
-		       "--connections. Latencies\n    grow with the length of the run then.\n");
+		       "--connections. Where it\n    never does, latencies grow with the length of the run.\n");
+	if (run->target->scheme == SCHEME_HTTP && run->tally.answers > 0 && run->tally.statuses[2] == 0 &&
+	    run->tally.statuses[3] == 0)
+		puts("  ! no answer was a success (2xx, 3xx): this measures how fast the server refuses. Is the path "
+		     "right?");
+	if (run_troubles(run) * 10 > run->tally.answers)
+		puts("  ! errors are more than a tenth of the answers: the figures are of what is left.");
 	if (run->tally.unanswered > 0)
 		printf("  ! %s requests had no answer when the run was ended; they count with the time that they "
 		       "waited.\n",

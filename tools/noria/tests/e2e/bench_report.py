@@ -83,7 +83,7 @@ def arguments(_):
             ([url, "--connections", "0"], 2, "whole number"), ([url, "--duration", "0"], 2, "0.001"),
             ([url, "--header", "no colon"], 2, "NAME: VALUE"), ([url, "--header", "A: b\r\nC: d"], 2, "NAME: VALUE"),
             ([url, "--method", "GET /x"], 2, "no method"), ([url, "--body", "@/nowhere"], 2, "No such file"),
-            ([url, "--size", "9"], 2, "--body"), (["tcp" + url[4:-1], "--method", "PUT"], 2, "http://"),
+            ([url, "--size", "9"], 2, "--body"), ([url, "--svg", "--json"], 2, "an option"), (["tcp" + url[4:-1], "--method", "PUT"], 2, "http://"),
             (["ftp://x/"], 2, "http://"), (["https://x/"], 2, "TLS"), (["tcp://127.0.0.1"], 2, "no port"),
             (["http:///x"], 2, "no host"), (["http://127.0.0.1:99999/"], 2, "65535"), (["udp://127.0.0.1:9", "--size", "8"], 2, "16"),
             (["unix:" + "x" * 200], 2, "too long"), ([url[:-1] + "?a"], 2, "write /?"), ([url[7:]], 2, "kind of server"),
