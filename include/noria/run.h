@@ -80,7 +80,15 @@ struct noria_config {
 	 */
 	void (*on_failure)(const struct noria_failure *failure, const char *text, void *arg);
 	void *on_failure_arg;
-	uint64_t reserved[5]; /* zero */
+	/*
+	 * How long the runtime's thread may look for what it waits for before it sleeps, in nanoseconds up to
+	 * 1,000,000; 0: it sleeps at once. How long it does look, from nothing to this, follows from what the last
+	 * waits were like: when they were long it sleeps at once. It costs a processor while requests come one after
+	 * the other, and pays when a peer on another one answers within some microseconds; it gives nothing on a single
+	 * processor, or when other threads want this one.
+	 */
+	int64_t spin_max_ns;
+	uint64_t reserved[4]; /* zero */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include "executor/pool.h"
 
 #include "base/assert.h"
+#include "base/pause.h"
 #include "scope/value.h"
 
 #include <time.h>
@@ -20,15 +21,6 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static inline void pause_cpu(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
 }
 
 /* Returns how long it took. */

@@ -444,6 +444,8 @@ int noria_kernel_ring_open(struct ring **ret_ring, unsigned entries, unsigned en
 	choose_enter(kernel);
 	adopt_arrays(kernel);
 	kernel->ring.reply_batch = kernel->ring.features.call_ns >= DEAR_CALL_NS ? REPLY_BATCH : UINT_MAX;
+	/* Under Valgrind one thread runs at a time: whoever looks keeps the others from what he looks for. */
+	kernel->ring.watchable = features_has(&kernel->ring.features, FEATURE_TASKRUN_FLAG) && !kernel->ring.memcheck;
 	if (!features_has(&kernel->ring.features, FEATURE_SYNC_MSG)) {
 		kernel->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (kernel->wake_fd < 0) {

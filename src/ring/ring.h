@@ -81,6 +81,7 @@ struct ring {
 	struct features features;
 	bool memcheck;  /* Valgrind watches: see memcheck.h */
 	bool simulated; /* of a world that has none of the kernel's processes, threads and signals */
+	bool watchable; /* what completes shows in cq_tail or sq_flags by itself: it can be waited for by looking */
 };
 
 /* The low bits of user_data say whose a completion is. An operation's own word has them clear. */

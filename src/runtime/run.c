@@ -95,6 +95,9 @@ static int check_config(const struct noria_config *config)
 		return refuse_config("names_queue", "must be at most 1048576");
 	if (config->executor_spin_ns < NORIA_SPIN_NEVER || config->executor_spin_ns > noria_sec(1))
 		return refuse_config("executor_spin_ns", "must be NORIA_SPIN_NEVER, or from 0 to a second");
+	if (config->spin_max_ns < 0 || config->spin_max_ns > SPIN_MAX_NS)
+		return refuse_config("spin_max_ns",
+				     "must be from 0 to 1,000,000, a millisecond: sleep through longer waits");
 	if (config->receive_buffer_size > 1U << 20)
 		return refuse_config("receive_buffer_size", "must be at most 1 MiB");
 	if (config->direct_descriptors > DIRECT_MAX)

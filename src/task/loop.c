@@ -3,12 +3,16 @@
  * The turn. The loop sleeps only in the ring's enter (and for a millisecond when the kernel has no memory for
  * requests), and only when nothing is ready, nothing waits for an entry, and no other thread has left work: it says
  * that it sleeps before it looks a last time, so that whoever leaves work after that look knows to wake it.
+ *
+ * Where it is told to, the loop spins before it sleeps: for a time that task/spin.h chooses it looks at memory for all
+ * that would wake it. It does not say that it sleeps yet, so nobody has to wake it; what it misses the last look finds.
  */
 #include "task/loop.h"
 
 #include "base/assert.h"
 #include "base/memory.h"
 #include "base/message.h"
+#include "base/pause.h"
 #include "ring/ring.h"
 #include "task/submission.h"
 #include "task/timer.h"
@@ -20,6 +24,7 @@
 #include <time.h>
 
 enum { REPLY_TURN_NS = 1000 * 1000, REPLY_PAUSE = 128 };
+enum { SPIN_ROUND = 16 }; /* looks between two of the clock */
 
 __thread struct loop *noria_loop;
 
@@ -108,6 +113,7 @@ int noria_loop_open(struct loop *loop, const struct noria_config *config)
 	loop->now = noria_loop_clock(loop);
 	noria_stack_pool_init(&loop->stacks, choose_guards(&loop->ring->features));
 	noria_context_adopt(&loop->hub);
+	noria_spin_init(&loop->spin, loop->ring->watchable ? config->spin_max_ns : 0);
 	loop->turn_budget = LOOP_BUDGET;
 	if (noria_loop_opened)
 		noria_loop_opened(loop);
@@ -175,6 +181,12 @@ static void pause_for_memory(struct loop *loop)
 		nanosleep(&pause, NULL);
 }
 
+/* The wait that spin() has begun is over. */
+static void learn(struct loop *loop, bool came)
+{
+	noria_spin_learn(&loop->spin, noria_loop_clock(loop) - loop->spin.since_ns, came);
+}
+
 static void enter(struct loop *loop, bool sleep)
 {
 	struct ring *ring = loop->ring;
@@ -186,6 +198,8 @@ static void enter(struct loop *loop, bool sleep)
 		loop->crowded = true;
 	}
 	r = ring->class->enter(ring, sleep, first ? first->key : INT64_MAX);
+	if (unlikely(sleep && loop->spin.max_ns > 0))
+		learn(loop, has_work(loop) || ring_ready(ring) > 0);
 	if (r == -EAGAIN || r == -ENOMEM)
 		pause_for_memory(loop);
 	else if (unlikely(r == -EDEADLK))
@@ -226,6 +240,46 @@ static void watch_replies(struct loop *loop)
 		loop->reply_pause--;
 }
 
+/* Has something come, from other threads or from the kernel? */
+static bool has_news(struct loop *loop)
+{
+	return has_work(loop) || ring_ready(loop->ring) > 0 || ring_needs_enter(loop->ring);
+}
+
+/* Look for news until then. */
+static bool look(struct loop *loop, int64_t end_ns)
+{
+	loop->spin.looks++;
+	do
+		for (int i = 0; i < SPIN_ROUND; i++) {
+			if (has_news(loop))
+				return true;
+			pause_cpu();
+		}
+	while (noria_loop_clock(loop) < end_ns);
+	return false;
+}
+
+/* The loop would sleep: spin first. True: there is something to do, or the time for it has come. */
+static bool spin(struct loop *loop)
+{
+	const struct heap_node *first = heap_first(&loop->timers);
+	int64_t due_ns = first ? first->key : INT64_MAX, end_ns;
+	bool came;
+
+	loop->spin.since_ns = noria_loop_clock(loop);
+	if (loop->spin.limit_ns == 0)
+		return false;
+	if (ring_pending(loop->ring) > 0)
+		return true; /* this turn submits, the next one looks */
+	end_ns = loop->spin.since_ns + loop->spin.limit_ns;
+	came = look(loop, end_ns < due_ns ? end_ns : due_ns);
+	if (!came && due_ns > end_ns)
+		return false;
+	learn(loop, came);
+	return true;
+}
+
 static void turn(struct loop *loop)
 {
 	bool sleep;
@@ -241,8 +295,10 @@ static void turn(struct loop *loop)
 	if (unlikely(atomic_load(&loop->signals) != loop->signals_handled))
 		loop->on_signal(loop);
 	noria_submissions_flush(loop);
-	sleep = false;
-	if (!has_work(loop)) {
+	sleep = !has_work(loop);
+	if (unlikely(sleep && loop->spin.max_ns > 0))
+		sleep = !spin(loop);
+	if (sleep) {
 		atomic_store(&loop->asleep, true);
 		sleep = !has_work(loop);
 	}

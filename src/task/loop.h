@@ -12,6 +12,7 @@
 #include "base/list.h"
 #include "ring/direct.h"
 #include "task/context.h"
+#include "task/spin.h"
 #include "task/stack.h"
 #include "task/task.h"
 #include "task/timer.h"
@@ -92,6 +93,8 @@ struct loop {
 	atomic_uint signals;      /* SIGINT and SIGTERM so far */
 	unsigned signals_handled; /* of these, by on_signal */
 	void (*on_signal)(struct loop *loop);
+
+	struct spin spin;
 
 	size_t external; /* tasks parked on waits that something outside their runtime may complete */
 	/*

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * noria_loop_post() from several threads, against a loop that sleeps whenever it can: each piece of work runs exactly
- * once, the pieces of one thread in their order, and no wake-up is lost.
+ * noria_loop_post() from several threads, against a loop that sleeps whenever it can, and against one that always spins
+ * before it sleeps: each piece of work runs exactly once, the pieces of one thread in their order, and no wake-up is lost.
  */
 #include "race.h"
+#include "ring/ring.h"
 #include "scope/scope.h"
 #include "task/loop.h"
 
@@ -19,8 +20,17 @@ struct work {
 
 static struct work works[POSTERS][POSTS];
 static unsigned next[POSTERS], total; /* the loop's own */
+static uint64_t looks;
+static bool watchable;
 static struct loop *loop;
 static struct wait all_done;
+
+/* Whatever the policy has learned: the next wait looks before it sleeps. */
+static void look_next_time(void)
+{
+	noria_spin_init(&loop->spin, loop->spin.max_ns);
+	loop->spin.limit_ns = loop->spin.max_ns;
+}
 
 static void run_work(struct remote *remote)
 {
@@ -28,6 +38,8 @@ static void run_work(struct remote *remote)
 
 	CHECK(noria_loop == loop);
 	CHECK(work->number == next[work->poster]++);
+	looks += loop->spin.looks;
+	look_next_time();
 	if (++total == POSTERS * POSTS)
 		noria_wait_complete(&all_done);
 }
@@ -65,6 +77,7 @@ static int root(void *arg)
 	pthread_t thread;
 
 	loop = noria_loop;
+	watchable = loop->ring->watchable;
 	memset(next, 0, sizeof next);
 	total = 0;
 	noria_wait_init(&all_done, &class);
@@ -78,9 +91,14 @@ static int root(void *arg)
 
 int main(void)
 {
+	const struct noria_config spinning = {.spin_max_ns = noria_usec(20)};
+
 	race_watchdog(50);
 	CHECK(race_run(NULL, root, NULL) == 0);
 	CHECK(race_run(NULL, root, NULL) == 0);
-	puts("ok: posts wake a sleeping loop");
+	CHECK(looks == 0);
+	CHECK(race_run(&spinning, root, NULL) == 0);
+	CHECK((looks > 0) == watchable);
+	puts("ok: posts wake a sleeping loop, and reach one that spins");
 	return 0;
 }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SIGTERM to a process whose runtimes start and end all the time. Each that has begun ends by it: with 0 after one
- * signal, with -ECANCELED when a second one came before it was done. The program has a handler of its own for the moments
- * when no runtime is there; the next signal is sent when every thread has ended a run since the last, so that none is
- * the third for all of them.
+ * SIGTERM to a process whose runtimes start and end all the time; those of every other thread spin. Each that has begun
+ * ends by it: with 0 after one signal, with -ECANCELED when a second one came before it was done. The program has a
+ * handler of its own for the moments when no runtime is there; the next signal is sent when every thread has ended a run
+ * since the last, so that none is the third for all of them.
  */
 #include "race.h"
+#include "task/loop.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -36,6 +37,7 @@ static int root(void *arg)
 	struct noria_group group;
 
 	(void)arg;
+	noria_loop->spin.limit_ns = noria_loop->spin.max_ns; /* the first wait looks */
 	CHECK(noria_group_open(&group) == 0);
 	for (int i = 0; i < 5; i++)
 		CHECK(noria_spawn(&group, sleeper, NULL) == 0);
@@ -45,9 +47,10 @@ static int root(void *arg)
 static void *thread(void *arg)
 {
 	unsigned number = *(unsigned *)arg;
+	struct noria_config config = {.spin_max_ns = number % 2 ? noria_msec(1) : 0};
 
 	while (!atomic_load(&stop)) {
-		int r = race_run(NULL, root, NULL);
+		int r = race_run(&config, root, NULL);
 
 		CHECK(r == 0 || r == -ECANCELED);
 		atomic_fetch_add(&ended[number], 1);

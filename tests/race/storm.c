@@ -170,7 +170,8 @@ static void read_tables(void)
 	draw_tickets(true);
 }
 
-/* A runtime of this run's own kind: small queues, few buffers and threads, with and without a grace. */
+/* A runtime of this run's own kind: small queues, few buffers and threads, with and without a grace, sleeping and
+ * spinning. */
 static struct noria_config draw_config(enum noria_timeouts timeouts)
 {
 	return (struct noria_config){
@@ -182,6 +183,7 @@ static struct noria_config draw_config(enum noria_timeouts timeouts)
 		.executor_queue = storm_below(2) ? 0 : 1 + storm_below(4),
 		.grace_ns = storm_below(3) ? 0 : noria_usec(1 + storm_below(500)),
 		.drain_timeout_ns = NORIA_FOREVER,
+		.spin_max_ns = storm_below(2) ? 0 : noria_usec(1 + storm_below(100)),
 		.zombie_answers = storm_below(4) ? 0 : 60,
 		.on_failure = storm_hear,
 	};

@@ -21,10 +21,10 @@ static char *read_file(const char *path)
 }
 
 /* The trace of a run, which is the caller's. */
-static char *trace_of(uint64_t seed)
+static char *trace_with(uint64_t seed, const struct noria_config *config)
 {
 	char path[] = "/tmp/noria-trace-XXXXXX";
-	struct noria_sim_options options = {.seed = seed, .faults = faults, .trace = path};
+	struct noria_sim_options options = {.seed = seed, .faults = faults, .trace = path, .config = config};
 	int fd = mkstemp(path);
 	char *text;
 
@@ -36,6 +36,11 @@ static char *trace_of(uint64_t seed)
 	return text;
 }
 
+static char *trace_of(uint64_t seed)
+{
+	return trace_with(seed, NULL);
+}
+
 Test(X11, one_seed_one_trace)
 {
 	for (uint64_t seed = 0; seed < 20; seed++) {
@@ -45,6 +50,17 @@ Test(X11, one_seed_one_trace)
 		free(first);
 		free(second);
 	}
+}
+
+/* Looking before sleeping would be time that passes, and a matter of luck. */
+Test(X11, a_world_knows_no_spinning)
+{
+	const struct noria_config spinning = {.spin_max_ns = noria_msec(1)};
+	char *first = trace_of(7), *second = trace_with(7, &spinning);
+
+	cr_expect_str_eq(first, second);
+	free(first);
+	free(second);
 }
 
 Test(X11, another_seed_another_trace)

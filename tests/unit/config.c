@@ -107,6 +107,14 @@ Test(config, executor)
 	ACCEPTS(executor_spin_ns, NORIA_SPIN_NEVER);
 }
 
+Test(config, spinning)
+{
+	REFUSES(spin_max_ns, -1);
+	REFUSES(spin_max_ns, noria_msec(1) + 1);
+	ACCEPTS(spin_max_ns, noria_msec(1));
+	ACCEPTS(spin_max_ns, 1);
+}
+
 Test(config, reserved_fields_must_be_zero)
 {
 	for (size_t i = 0; i < sizeof((struct noria_config *)0)->reserved / sizeof(uint64_t); i++) {
