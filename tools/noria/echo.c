@@ -4,7 +4,7 @@
  * epoll, so it does nothing else: one task a connection, no log, and no timeout unless --idle asks for one, to see what that costs.
  *
  * --direct takes connections as direct descriptors, which spare the kernel a look-up for each operation; but a send on
- * one cannot be tried by a system call first.
+ * one cannot be tried by a system call first. --spin lets the loop look for a while before it sleeps.
  *
  * Two ways to receive can be compared. A receive stream is one submission for all messages of a connection, and the
  * bytes sent back are the kernel's own view of what it received; plain noria_recv() submits once a message into a
@@ -120,6 +120,7 @@ static int echo_main(void *arg)
 static void print_help(void)
 {
 	puts("Usage: noria echo [--listen ADDR:PORT] [--mode stream|recv] [--idle SECONDS] [--direct]\n"
+	     "                  [--spin MICROSECONDS]\n"
 	     "\n"
 	     "A TCP server that sends back what it receives, for benchmarks. It prints\n"
 	     "\"listening on ADDR:PORT\" once it is ready and ends on SIGINT or SIGTERM.\n"
@@ -130,6 +131,7 @@ static void print_help(void)
 	     "  --mode recv             one submission a message\n"
 	     "  --idle SECONDS          hang up when so long nothing comes (0: never, the default)\n"
 	     "  --direct                connections are direct descriptors of the ring\n"
+	     "  --spin MICROSECONDS     look so long at most before sleeping, up to 1000 (0: never, the default)\n"
 	     "  --help                  this text\n"
 	     "\n"
 	     "Example:\n"
@@ -152,12 +154,17 @@ static int run(struct echo *echo)
 int cmd_echo(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"listen", required_argument, NULL, 'l'}, {"mode", required_argument, NULL, 'm'},
-		{"idle", required_argument, NULL, 'i'},   {"direct", no_argument, NULL, 'd'},
-		{"help", no_argument, NULL, 'h'},         {0},
+		{"listen", required_argument, NULL, 'l'},
+		{"mode", required_argument, NULL, 'm'},
+		{"idle", required_argument, NULL, 'i'},
+		{"direct", no_argument, NULL, 'd'},
+		{"spin", required_argument, NULL, 's'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
 	};
 	struct echo echo = {.connection = echo_stream};
 	const char *listen = "127.0.0.1:7007";
+	uint64_t spin_us = 0;
 	int option;
 	optind = 1;
 	while ((option = getopt_long(argc, argv, ":hl:m:", options, NULL)) != -1) {
@@ -178,6 +185,11 @@ int cmd_echo(int argc, char **argv)
 			break;
 		case 'd':
 			echo.direct = true;
+			break;
+		case 's':
+			if (!option_number("echo", "spin", optarg, false, 0, 1000, &spin_us))
+				return EXIT_USAGE;
+			echo.config.spin_max_ns = (int64_t)spin_us * 1000;
 			break;
 		case 'h':
 			print_help();

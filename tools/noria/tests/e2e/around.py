@@ -81,7 +81,7 @@ def arguments(root):
         (["serve", os.path.join(root, "nowhere"), "--listen", "127.0.0.1:0"], 1, "No such file"),
         (["serve", root, "--listen", "192.0.2.1:0"], 1, "not an address of this machine"),
         (["echo", "--mode", "fast"], 2, "stream or recv"), (["echo", "here"], 2, "--listen"),
-        (["echo", "--idle", "soon"], 2, "seconds"),
+        (["echo", "--idle", "soon"], 2, "seconds"), (["echo", "--spin", "1001"], 2, "from 0 to 1000"),
     ]:
         got, out, errors = run(*arguments_given)
         equal(got, code, arguments_given, out, errors)
@@ -95,8 +95,8 @@ def arguments(root):
 
 @test
 def echo(root):
-    for mode in "stream", "recv":
-        with Server(None, "--mode", mode, command="echo") as server:
+    for mode, spin in ("stream", "0"), ("recv", "0"), ("stream", "100"), ("recv", "100"):
+        with Server(None, "--mode", mode, "--spin", spin, command="echo") as server:
             before = server.descriptors()
             with server.connect() as client:
                 for size in 1, 64, 5000, 300000:
