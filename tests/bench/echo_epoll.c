@@ -8,6 +8,8 @@
  * peer stops reading: only then is there state, and the connection is not read until the rest
  * is out, so that memory stays bounded by one buffer for each stuck peer.
  *
+ * --spin asks for events without waiting, so long, before it waits for them.
+ *
  * Invariant: stuck[fd] is set if and only if the last send on fd was short.
  */
 #include "bench.h"
@@ -35,6 +37,7 @@ static unsigned char buffer[BUFFER_SIZE];
 static struct stuck **stuck;
 static int epoll_fd;
 static int listen_fd;
+static uint64_t spin_ns;
 
 static void drop(int fd)
 {
@@ -130,12 +133,25 @@ static void serve(const struct epoll_event *event)
 		echo(fd, event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
 }
 
+static int wait_for_events(struct epoll_event *events)
+{
+	const uint64_t end = spin_ns ? bench_now_ns() + spin_ns : 0;
+
+	while (end && bench_now_ns() < end) {
+		const int n = epoll_wait(epoll_fd, events, MAX_EVENTS, 0);
+
+		if (n != 0)
+			return n;
+	}
+	return epoll_wait(epoll_fd, events, MAX_EVENTS, -1);
+}
+
 _Noreturn static void loop(void)
 {
 	struct epoll_event events[MAX_EVENTS];
 
 	for (;;) {
-		const int n = epoll_wait(epoll_fd, events, MAX_EVENTS, -1);
+		const int n = wait_for_events(events);
 
 		if (n < 0 && errno != EINTR)
 			bench_die("epoll_wait", errno);
@@ -161,10 +177,21 @@ static void set_up(const char *address)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3 || strcmp(argv[1], "--listen") != 0) {
-		fprintf(stderr, "usage: echo_epoll --listen ADDRESS:PORT\n");
-		return 2;
+	static const struct option known[] = {
+		{"listen", required_argument, NULL, 'l'}, {"spin", required_argument, NULL, 's'}, {0}};
+	const char *address = NULL;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) != -1) {
+		if (option == 'l')
+			address = optarg;
+		else if (option == 's')
+			spin_ns = 1000 * bench_parse_number("--spin", optarg, 0, 1000);
+		else
+			bench_usage("options are --listen ADDRESS:PORT and --spin MICROSECONDS");
 	}
-	set_up(argv[2]);
+	if (!address || optind < argc)
+		bench_usage("--listen ADDRESS:PORT is needed, and nothing but options");
+	set_up(address);
 	loop();
 }

@@ -169,6 +169,7 @@ static const char help[] = "usage: echo_load --connect ADDRESS:PORT [--server-pi
 			   "  --seconds T       how long to count, each server (1.5)\n"
 			   "  --slice T         how long one turn is (0.05)\n"
 			   "  --warmup T        how long to run each server before counting (0.1)\n"
+			   "  --awake 0|1       1: ask for answers all the time instead of sleeping (0)\n"
 			   "\n"
 			   "The status is 0 when every byte was right, 1 otherwise, 2 for wrong usage.\n";
 
@@ -232,6 +233,9 @@ static void set_option(int option)
 	case 'w':
 		warm_ns = parse_seconds("--warmup", optarg);
 		break;
+	case 'k':
+		load.awake = bench_parse_number("--awake", optarg, 0, 1);
+		break;
 	case 'h':
 		fputs(help, stdout);
 		exit(0);
@@ -253,6 +257,7 @@ static void parse_options(int argc, char **argv)
 		{"seconds", required_argument, NULL, 't'},
 		{"slice", required_argument, NULL, 'l'},
 		{"warmup", required_argument, NULL, 'w'},
+		{"awake", required_argument, NULL, 'k'},
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};

@@ -127,10 +127,23 @@ static void pull(struct target *t, struct connection *c)
 	} while (n == READ_SIZE && c->fd >= 0);
 }
 
+static int wait_for_events(const struct target *t, struct epoll_event *events)
+{
+	const uint64_t begin = bench_now_ns();
+	int n;
+
+	if (!t->load->awake)
+		return epoll_wait(t->epoll, events, MAX_EVENTS, STALL_MS);
+	do
+		n = epoll_wait(t->epoll, events, MAX_EVENTS, 0);
+	while (n == 0 && bench_now_ns() - begin < STALL_MS * 1000000ULL);
+	return n;
+}
+
 static void poll_once(struct target *t)
 {
 	struct epoll_event events[MAX_EVENTS];
-	const int n = epoll_wait(t->epoll, events, MAX_EVENTS, STALL_MS);
+	const int n = wait_for_events(t, events);
 
 	if (n < 0 && errno != EINTR)
 		bench_die("epoll_wait", errno);

@@ -21,6 +21,7 @@ struct load {
 	uint64_t connections;
 	uint64_t size;  /* bytes a request */
 	uint64_t depth; /* requests in flight on each connection */
+	bool awake;     /* ask for events without ever waiting for them */
 };
 
 struct slice {
