@@ -396,8 +396,27 @@ static int left_open_at_the_end(__attribute__((unused)) void *arg)
 	return 0;
 }
 
-/* X08, G22: a root task that returns while its children run: they are cancelled, and what they fail with is told. */
+/* X08, G22: a root task that returns while its children run: they are cancelled; what they fail with is told, and that. */
 Test(X08, failures_of_what_the_root_left_open, .timeout = 60)
 {
-	run_twice(left_open_at_the_end, &told_config, -EINVAL, CODES_(-ENOSPC));
+	run_twice(left_open_at_the_end, &told_config, -EINVAL, CODES_(-ENOSPC, -EINVAL));
+}
+
+static char said[NORIA_FAILURE_TEXT_MAX];
+
+static void keep_text(const struct noria_failure *failure, __attribute__((unused)) const char *text,
+		      __attribute__((unused)) void *arg)
+{
+	if (failure->code == -EINVAL)
+		snprintf(said, sizeof said, "%s", failure->text);
+}
+
+/* G22: what was left open is told with its place, also to who looks at no return value. */
+Test(G22, what_was_left_open_is_told_with_its_place, .timeout = 60)
+{
+	static const struct noria_config config = {.on_failure = keep_text};
+
+	EXPECT(rule_run(left_open_at_the_end, NULL, &config, NORIA_TIMEOUTS_LINKED) == -EINVAL);
+	cr_expect(strstr(said, "the group of") && strstr(said, "failure_heard.c:") && strstr(said, "left open"), "%s",
+		  said);
 }
