@@ -280,20 +280,26 @@ static bool spin(struct loop *loop)
 	return true;
 }
 
+static inline void heed_signals(struct loop *loop)
+{
+	if (unlikely(atomic_load(&loop->signals) != loop->signals_handled))
+		loop->on_signal(loop);
+}
+
 static void turn(struct loop *loop)
 {
 	bool sleep;
 
 	if (unlikely(loop->arrange))
 		loop->arrange(loop);
+	heed_signals(loop); /* before what came with one is served: it shall know that the run ends */
 	noria_loop_run_ready(loop);
 	if (unlikely(loop->batch >= loop->ring->reply_batch))
 		watch_replies(loop);
 	if (loop->tasks_alive == 0)
 		return; /* a signal that comes now has nothing left to drain */
 	run_remotes(loop);
-	if (unlikely(atomic_load(&loop->signals) != loop->signals_handled))
-		loop->on_signal(loop);
+	heed_signals(loop);
 	noria_submissions_flush(loop);
 	sleep = !has_work(loop);
 	if (unlikely(sleep && loop->spin.max_ns > 0))
