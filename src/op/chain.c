@@ -331,8 +331,6 @@ static void run_linked(struct task *task, struct chain *chain)
 	chain->left = chain->count;
 	noria_wait_init(&chain->wait, &chain_class);
 	noria_submit(task->loop, &chain->steps[0].submission);
-	if (unlikely(chain->wait.done))
-		task_spend(task); /* refused */
 	scope_wait(task, &chain->wait);
 	close_rest(task, chain);
 	give_places(task->loop, chain);

@@ -77,9 +77,7 @@ static void activate(struct task *task, struct op *op, unsigned flags)
 			(struct __kernel_timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 	}
 	noria_submit(task->loop, &op->submission);
-	if (unlikely(op->wait.done))
-		task_spend(task); /* refused, since its descriptor is being closed */
-	else if ((op->submission.limited && !(flags & OP_WORKER)) || (flags & OP_ALWAYS))
+	if ((op->submission.limited && !(flags & OP_WORKER)) || (flags & OP_ALWAYS))
 		noria_wait_park(&op->wait);
 	else
 		scope_wait(task, &op->wait);

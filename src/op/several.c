@@ -55,8 +55,6 @@ void noria_several_run(struct part *parts, unsigned count, const char *name)
 	}
 	for (unsigned i = 0; i < count; i++)
 		noria_submit(task->loop, &parts[i].submission);
-	if (unlikely(several.wait.done))
-		task_spend(task); /* all were refused */
 	scope_wait(task, &several.wait);
 	if (task->scope->cancelled)
 		(void)noria_scope_answer(task); /* it has been seen now */

@@ -311,8 +311,10 @@ void noria_wait_park(struct wait *wait)
 	task->has_sent = false;
 	if (!wait->done && unlikely(task->corks))
 		pull_corks(task);
-	if (wait->done)
+	if (wait->done) {
+		task_spend(task);
 		return;
+	}
 	task->wait = wait;
 	task->loop->external += external;
 	noria_task_park(task);

@@ -32,7 +32,7 @@ struct wait {
 
 /* A wait of the running task. */
 void noria_wait_init(struct wait *wait, const struct wait_class *class);
-/* Park until the wait is done; returns at once if it is. */
+/* Park until the wait is done. One that is done already (what was asked for was refused) counts against the turn. */
 void noria_wait_park(struct wait *wait);
 /* The wait has ended; its task becomes ready if it is parked on it. */
 void noria_wait_complete(struct wait *wait);
