@@ -179,15 +179,17 @@ RULE(G26, a_handler_may_use_the_runtime)
 	struct noria_scope outer;
 	struct noria_group group;
 	struct late_release late = {&group, 1, 1, 1, false};
+	bool expired;
 
 	MUST(noria_scope_open(&outer, noria_now() + noria_usec(50), 0) == 0);
 	MUST(noria_group_open(&group) == 0);
 	MUST(noria_group_release(&group, use_the_runtime, &late) == 0);
-	noria_scope_cancel(&outer);
+	noria_scope_cancel(&outer); /* unless it was so long until here that the deadline came first */
 	EXPECT(noria_group_close(&group, 0) == -ECANCELED);
 	EXPECT(late.spawned == -EINVAL && late.slept == 0 && late.opened == 0 && !late.ran);
 	EXPECT(noria_check() == -ECANCELED);
-	EXPECT(noria_scope_close(&outer, 0) == 0);
+	expired = noria_scope_cause(&outer, NULL) == NORIA_CAUSE_DEADLINE;
+	EXPECT(noria_scope_close(&outer, 0) == (expired ? -ETIMEDOUT : 0));
 	return 0;
 }
 
