@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring's side: entries are taken, completions become visible, and in between the clock moves. Completions that are
- * due together become visible in an order that is drawn, as far as the kernel does not promise one: those of one
- * request, of one chain, and those that fill buffers bit by bit stay as they are.
+ * The ring's side: entries are taken, completions become visible (completion.c), and in between the clock moves. Calls
+ * on the spot are requests, too, of which nothing stays.
  */
 #include "simulation/ring.h"
 
 #include "base/assert.h"
-#include "base/container.h"
 #include "base/message.h"
 #include "ring/compat.h"
 #include "simulation/host.h"
@@ -18,17 +16,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { SLAB_REQUESTS = 64, ORDER_WINDOW = 8, FULL_ATTEMPT_ODDS = 4 };
+enum { SLAB_REQUESTS = 64, FULL_ATTEMPT_ODDS = 4 };
 
 struct sim_slab {
 	struct sim_slab *next;
 	struct sim_request requests[SLAB_REQUESTS];
 };
-
-static struct sim_ring *sim_ring(struct ring *ring)
-{
-	return container_of(ring, struct sim_ring, ring);
-}
 
 /* ---- records ---- */
 
@@ -81,106 +74,6 @@ void sim_request_free(struct sim_request *request)
 	list_remove(&request->all);
 	list_push_front(&ring->idle, &request->node);
 	ring->alive--;
-}
-
-/* ---- completions ---- */
-
-static unsigned visible(const struct sim_ring *ring)
-{
-	return ring->cq_tail - ring->cq_head;
-}
-
-static unsigned posted(const struct sim_ring *ring)
-{
-	return ring->posted_end - ring->posted_first;
-}
-
-bool sim_has_room(struct sim_ring *ring)
-{
-	if (sim_strikes(&ring->world->plan, SIM_FAULT_OVERFLOW))
-		return false;
-	return visible(ring) + posted(ring) < ring->ring.cq_entries;
-}
-
-/* The kernel allocates for those that find no room, and drops them where it cannot; a simulation has to have it. */
-static void make_room(struct sim_ring *ring)
-{
-	struct sim_posted *larger;
-	unsigned count = posted(ring);
-
-	if (ring->posted_end < ring->posted_size)
-		return;
-	if (ring->posted_first >= ring->posted_size / 2 && count > 0) {
-		memmove(ring->posted, ring->posted + ring->posted_first, count * sizeof *ring->posted);
-	} else {
-		larger = realloc(ring->posted, ring->posted_size * 2 * sizeof *larger);
-		invariant(larger);
-		ring->posted = larger;
-		ring->posted_size *= 2;
-		return;
-	}
-	ring->posted_first = 0;
-	ring->posted_end = count;
-}
-
-void sim_post(struct sim_request *request, int32_t result, uint32_t flags)
-{
-	struct sim_ring *ring = request->ring;
-
-	sim_trace(ring->world, "%s #%llu %s: %d%s", request->host->name, (unsigned long long)request->number,
-		  request->operation->name, result, flags & IORING_CQE_F_MORE ? ", more" : "");
-	make_room(ring);
-	ring->posted[ring->posted_end++] = (struct sim_posted){
-		.user_data = request->sqe.user_data,
-		.result = result,
-		.flags = flags,
-		.order = request->order,
-		.incremental = request->incremental,
-	};
-}
-
-/* May this one overtake those before it? */
-static bool may_pass(const struct sim_ring *ring, unsigned i)
-{
-	const struct sim_posted *posted = &ring->posted[i];
-
-	for (unsigned j = ring->posted_first; j < i; j++)
-		if (ring->posted[j].order == posted->order || (ring->posted[j].incremental && posted->incremental))
-			return false;
-	return true;
-}
-
-/* Which one becomes visible next. */
-static unsigned draw_posted(struct sim_ring *ring)
-{
-	unsigned count = posted(ring), among = count < ORDER_WINDOW ? count : ORDER_WINDOW;
-	unsigned i = ring->posted_first;
-
-	if (among > 1)
-		i += (unsigned)sim_draw(ring->world, SIM_CHOICE_POST, among);
-	return may_pass(ring, i) ? i : ring->posted_first;
-}
-
-static void show(struct sim_ring *ring)
-{
-	while (posted(ring) > 0 && visible(ring) < ring->ring.cq_entries) {
-		unsigned i = draw_posted(ring);
-		struct io_uring_cqe *cqe = &ring->ring.cqes[ring->cq_tail & (ring->ring.cq_entries - 1)];
-
-		cqe->user_data = ring->posted[i].user_data;
-		cqe->res = ring->posted[i].result;
-		cqe->flags = ring->posted[i].flags;
-		__atomic_store_n(&ring->cq_tail, ring->cq_tail + 1, __ATOMIC_RELEASE);
-		memmove(&ring->posted[ring->posted_first + 1], &ring->posted[ring->posted_first],
-			(i - ring->posted_first) * sizeof *ring->posted);
-		ring->posted_first++;
-	}
-	if (posted(ring) == 0) {
-		ring->posted_first = ring->posted_end = 0;
-		ring->sq_flags = 0;
-	} else {
-		ring->sq_flags = IORING_SQ_CQ_OVERFLOW;
-	}
 }
 
 /* ---- submission ---- */
@@ -264,7 +157,7 @@ static int submit(struct sim_ring *ring)
 
 static bool has_something(const struct sim_ring *ring)
 {
-	return posted(ring) > 0 || visible(ring) > 0 || ring->prodded;
+	return sim_any_posted(ring) || ring->prodded;
 }
 
 /* Everything that is due by now. */
@@ -307,7 +200,7 @@ static int sim_enter(struct ring *base, unsigned wait, int64_t deadline_ns)
 	} else {
 		catch_up(ring);
 	}
-	show(ring);
+	sim_show_posted(ring);
 	return r;
 }
 
@@ -386,107 +279,6 @@ static bool sim_splice_waits(struct ring *base, int fd_in, int fd_out)
 	return true; /* as the kernel's might: both sides are polled first */
 }
 
-/* ---- registrations ---- */
-
-static int sim_provide(struct ring *base, struct io_uring_buf_ring *buffers, unsigned entries, unsigned number,
-		       unsigned flags)
-{
-	struct sim_group *groups = sim_ring(base)->groups, *free_one = NULL;
-
-	for (unsigned i = 0; i < SIM_GROUPS_MAX; i++) {
-		if (groups[i].buffers && groups[i].number == number) {
-			if (buffers)
-				return -EEXIST;
-			groups[i].buffers = NULL;
-			return 0;
-		}
-		if (!groups[i].buffers && !free_one)
-			free_one = &groups[i];
-	}
-	if (!buffers)
-		return -ENOENT;
-	if (!free_one)
-		return -ENOMEM;
-	*free_one = (struct sim_group){.buffers = buffers, .entries = entries, .number = number, .flags = flags};
-	return 0;
-}
-
-static int sim_fix(struct ring *base, void *memory, size_t size)
-{
-	struct sim_ring *ring = sim_ring(base);
-
-	if (!features_has(&base->features, FEATURE_REGISTERED_BUFFERS))
-		return -EOPNOTSUPP;
-	for (int i = 0; i < SIM_FIXED_MAX; i++)
-		if (!ring->fixed[i].iov_base) {
-			ring->fixed[i] = (struct iovec){.iov_base = memory, .iov_len = size};
-			return i;
-		}
-	return -ENOSPC;
-}
-
-static void sim_unfix(struct ring *base, unsigned index)
-{
-	sim_ring(base)->fixed[index].iov_base = NULL;
-}
-
-static void close_direct(struct sim_ring *ring)
-{
-	for (unsigned i = 0; i < ring->direct_places; i++)
-		if (ring->direct[i])
-			sim_file_unref(ring->direct[i]);
-	free(ring->direct);
-	ring->direct = NULL;
-	ring->direct_places = ring->direct_chosen = 0;
-}
-
-static int sim_direct(struct ring *base, unsigned places, unsigned chosen)
-{
-	struct sim_ring *ring = sim_ring(base);
-
-	if (places == 0) {
-		close_direct(ring);
-		return 0;
-	}
-	if (ring->direct)
-		return -EBUSY;
-	ring->direct = calloc(places, sizeof *ring->direct);
-	if (!ring->direct)
-		return -ENOMEM;
-	ring->direct_places = places;
-	ring->direct_chosen = chosen;
-	return 0;
-}
-
-static int sim_grow(struct ring *base)
-{
-	struct sim_ring *ring = sim_ring(base);
-	unsigned sq_entries = base->sq_entries * 2, cq_entries = base->cq_entries * 2;
-	struct io_uring_sqe *sqes;
-	struct io_uring_cqe *cqes;
-
-	if (!features_has(&base->features, FEATURE_RESIZE))
-		return -EOPNOTSUPP;
-	if (base->sq_entries >= base->entries_max || ring_pending(base) > 0)
-		return -EBUSY;
-	sqes = malloc(sq_entries * sizeof *sqes);
-	cqes = malloc(cq_entries * sizeof *cqes);
-	if (!sqes || !cqes) {
-		free(sqes);
-		free(cqes);
-		return -ENOMEM;
-	}
-	for (unsigned i = ring->cq_head; i != ring->cq_tail; i++)
-		cqes[i & (cq_entries - 1)] = base->cqes[i & (base->cq_entries - 1)];
-	free(base->sqes);
-	free(base->cqes);
-	base->sqes = sqes;
-	base->cqes = cqes;
-	base->sq_entries = sq_entries;
-	base->cq_entries = cq_entries;
-	return 0;
-}
-
 /* A loop that has always something to do asks for the time in each turn, and hears thereby that it has to enter. */
 static int64_t sim_now(struct ring *base)
 {
@@ -540,7 +332,7 @@ static void sim_close(struct ring *base)
 	struct sim_ring *ring = sim_ring(base);
 
 	abandon_requests(ring);
-	close_direct(ring);
+	sim_direct_close(ring);
 	ring->world->ring = NULL;
 	free_ring(ring);
 }

@@ -7,6 +7,7 @@
 #ifndef NORIA_SIMULATION_RING_H
 #define NORIA_SIMULATION_RING_H
 
+#include "base/container.h"
 #include "base/list.h"
 #include "ring/ring.h"
 #include "simulation/request.h"
@@ -58,6 +59,11 @@ struct sim_ring {
 	bool prodded;                      /* class->wake was called */
 };
 
+static inline struct sim_ring *sim_ring(struct ring *ring)
+{
+	return container_of(ring, struct sim_ring, ring);
+}
+
 /* In the world of this thread. Returns 0, -ENOMEM, or -EBUSY when it has a ring already. */
 int sim_ring_open(struct ring **ret_ring, unsigned entries, unsigned entries_max);
 
@@ -70,6 +76,20 @@ struct list *sim_requests_like(struct sim_ring *ring, uint64_t user_data);
 void sim_post(struct sim_request *request, int32_t result, uint32_t flags);
 /* Would one more find room? */
 bool sim_has_room(struct sim_ring *ring);
+/* Is there any, visible or not? */
+bool sim_any_posted(const struct sim_ring *ring);
+/* Make those visible that find room. */
+void sim_show_posted(struct sim_ring *ring);
+
+/* ---- registration.c: what the ring's class has of it ---- */
+
+int sim_provide(struct ring *base, struct io_uring_buf_ring *buffers, unsigned entries, unsigned number,
+		unsigned flags);
+int sim_fix(struct ring *base, void *memory, size_t size);
+void sim_unfix(struct ring *base, unsigned index);
+int sim_direct(struct ring *base, unsigned places, unsigned chosen);
+void sim_direct_close(struct sim_ring *ring);
+int sim_grow(struct ring *base);
 
 /* Returns how many waited on this word, and wait no more. */
 unsigned sim_futex_wake(struct sim_world *world, const void *word, unsigned count, uint64_t mask);
