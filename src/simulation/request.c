@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The engine. A request runs until it would have to wait; then it stands with its file, which wakes it, or with an
- * event. Whatever happens to it, it ends in sim_request_end(), once.
+ * event. Whatever happens to it, it ends in sim_request_end(), once. What an entry names is found by entry.c; what ends
+ * a request from outside is in cancel.c.
  */
 #include "simulation/request.h"
 
@@ -22,15 +23,10 @@ static const unsigned char next_states[] = {
 #undef X
 };
 
-static void move(struct sim_request *request, enum sim_request_state state)
+void sim_request_move(struct sim_request *request, enum sim_request_state state)
 {
 	invariant(next_states[request->state] >> state & 1);
 	request->state = state;
-}
-
-static bool is_link_timeout(const struct sim_request *request)
-{
-	return request->sqe.opcode == IORING_OP_LINK_TIMEOUT;
 }
 
 /* ---- the end ---- */
@@ -74,23 +70,11 @@ static void cancel_links(struct sim_request *request)
 	}
 }
 
-/* The time limit of one that is over. */
-static void drop_limit(struct sim_request *request)
-{
-	struct sim_request *limit = request->limit;
-
-	request->limit = NULL;
-	if (!limit)
-		return;
-	limit->limited = NULL;
-	sim_request_end(limit, -ECANCELED);
-}
-
 static bool is_silent(const struct sim_request *request, int64_t result)
 {
 	if (!(request->sqe.flags & IOSQE_CQE_SKIP_SUCCESS))
 		return false;
-	return result >= 0 || is_link_timeout(request);
+	return result >= 0 || sim_is_link_timeout(request);
 }
 
 static void leave(struct sim_request *request)
@@ -115,13 +99,13 @@ void sim_request_end(struct sim_request *request, int64_t result)
 	struct sim_request *link = request->link;
 
 	leave(request);
-	move(request, SIM_REQUEST_DONE);
+	sim_request_move(request, SIM_REQUEST_DONE);
 	request->link = NULL;
 	if (!is_silent(request, result))
 		sim_post(request, (int32_t)result, request->cqe_flags);
 	if (request->limited)
 		request->limited->limit = NULL;
-	drop_limit(request);
+	sim_limit_drop(request);
 	if (request->forget)
 		request->forget(request);
 	let_go(&request->file);
@@ -144,7 +128,7 @@ static unsigned events_of(const struct sim_request *request)
 
 static void wait_for_file(struct sim_request *request)
 {
-	move(request, SIM_REQUEST_WAITING);
+	sim_request_move(request, SIM_REQUEST_WAITING);
 	list_push_back(&request->file->waiting, &request->waiting);
 }
 
@@ -194,7 +178,7 @@ void sim_requests_resume(struct sim_ring *ring)
 		struct sim_request *request = draw_woken(ring);
 
 		request->woken = false;
-		move(request, SIM_REQUEST_RUNNING);
+		sim_request_move(request, SIM_REQUEST_RUNNING);
 		run(request);
 	}
 }
@@ -207,7 +191,7 @@ static void happen(struct sim_world *world, struct sim_event *event)
 	(void)world;
 	if (request->state == SIM_REQUEST_WORKING)
 		request->worked = true;
-	move(request, SIM_REQUEST_RUNNING);
+	sim_request_move(request, SIM_REQUEST_RUNNING);
 	run(request);
 }
 
@@ -229,7 +213,7 @@ static void give_to_worker(struct sim_request *request)
 		latency_ns = (int64_t)((double)latency_ns / SIM_READ_NS * (double)request->host->disk_ns);
 	if (sim_strikes(&world->plan, SIM_FAULT_SLOW))
 		latency_ns *= SLOW_TIMES;
-	move(request, SIM_REQUEST_WORKING);
+	sim_request_move(request, SIM_REQUEST_WORKING);
 	sim_event_at(world, &request->event, world->now + latency_ns);
 }
 
@@ -276,7 +260,7 @@ static void notify_later(struct sim_request *request, int64_t result)
 	sim_post(request, (int32_t)result, IORING_CQE_F_MORE);
 	request->cqe_flags = IORING_CQE_F_NOTIF;
 	request->notifies = true;
-	move(request, SIM_REQUEST_WAITING);
+	sim_request_move(request, SIM_REQUEST_WAITING);
 	sim_event_at(world, &request->event, world->now + sim_draw_latency(world, NOTIFY_NS));
 }
 
@@ -340,7 +324,7 @@ static void run(struct sim_request *request)
 		}
 		result = call(request);
 		if (result == SIM_WAIT) {
-			move(request, SIM_REQUEST_WAITING);
+			sim_request_move(request, SIM_REQUEST_WAITING);
 			return;
 		}
 		if (result == -EAGAIN && request->operation->has_file && !request->worked && !is_impatient(request)) {
@@ -369,119 +353,13 @@ static void run(struct sim_request *request)
 
 /* ---- the beginning ---- */
 
-static bool asks_for_multishot(const struct io_uring_sqe *sqe)
-{
-	switch (sqe->opcode) {
-	case IORING_OP_RECV:
-	case IORING_OP_RECVMSG:
-		return sqe->ioprio & IORING_RECV_MULTISHOT;
-	case IORING_OP_ACCEPT:
-		return sqe->ioprio & IORING_ACCEPT_MULTISHOT;
-	case IORING_OP_POLL_ADD:
-		return sqe->len & IORING_POLL_ADD_MULTI;
-	default:
-		return false;
-	}
-}
-
-/* A descriptor is looked up when its operation begins, not when it is submitted. */
-static struct sim_file *find_file(struct sim_ring *ring, int fd, bool fixed)
-{
-	struct sim_file *file;
-
-	if (fixed)
-		file = (unsigned)fd < ring->direct_places ? ring->direct[fd] : NULL;
-	else
-		file = sim_fd_file(ring->world, fd);
-	return file ? sim_file_ref(file) : NULL;
-}
-
-static bool has_second_file(const struct sim_request *request)
-{
-	return request->sqe.opcode == IORING_OP_SPLICE || request->sqe.opcode == IORING_OP_TEE;
-}
-
-static bool closes_direct(const struct sim_request *request)
-{
-	return request->sqe.opcode == IORING_OP_CLOSE && request->sqe.file_index > 0;
-}
-
-static int find_files(struct sim_request *request)
-{
-	const struct io_uring_sqe *sqe = &request->sqe;
-
-	if (request->operation->has_file && !closes_direct(request)) {
-		request->file = find_file(request->ring, sqe->fd, sqe->flags & IOSQE_FIXED_FILE);
-		if (!request->file)
-			return -EBADF;
-	}
-	if (has_second_file(request)) {
-		request->second = find_file(request->ring, sqe->splice_fd_in, sqe->splice_flags & SPLICE_F_FD_IN_FIXED);
-		if (!request->second)
-			return -EBADF;
-	}
-	return 0;
-}
-
-static int prepare(struct sim_request *request)
-{
-	struct sim_world *world = request->ring->world;
-
-	request->operation = &sim_operations[request->sqe.opcode];
-	request->host = sim_host_numbered(world, request->sqe.personality);
-	request->boot = request->host->boots;
-	request->multishot = asks_for_multishot(&request->sqe);
-	if (!request->operation->run)
-		return -EINVAL;
-	if (!request->host->up && request->sqe.opcode != IORING_OP_CLOSE &&
-	    request->sqe.opcode != IORING_OP_ASYNC_CANCEL)
-		return -EHOSTDOWN;
-	return find_files(request);
-}
-
-static int64_t time_of(const struct io_uring_sqe *sqe, int64_t now, unsigned flags)
-{
-	const struct __kernel_timespec *time = (const void *)(uintptr_t)sqe->addr;
-	int64_t ns = time->tv_sec * INT64_C(1000000000) + time->tv_nsec;
-
-	return flags & IORING_TIMEOUT_ABS ? ns : now + ns;
-}
-
-/* The limit of one that begins now. */
-static void limit_begins(struct sim_request *request)
-{
-	struct sim_request *limit = request->limit;
-	struct sim_world *world = request->ring->world;
-
-	if (!limit)
-		return;
-	move(limit, SIM_REQUEST_RUNNING);
-	move(limit, SIM_REQUEST_WAITING);
-	sim_event_at(world, &limit->event, time_of(&limit->sqe, world->now, limit->sqe.timeout_flags));
-}
-
-static void time_is_up(struct sim_world *world, struct sim_event *event)
-{
-	struct sim_request *limit = container_of(event, struct sim_request, event);
-	struct sim_request *limited = limit->limited;
-	int r;
-
-	(void)world;
-	limit->limited = NULL;
-	limited->limit = NULL;
-	r = sim_request_cancel(limited);
-	sim_request_end(limit, r < 0 ? r : -ETIME);
-}
-
 void sim_request_begin(struct sim_request *request)
 {
-	int r = prepare(request);
+	int r = sim_request_prepare(request);
 
 	request->event.happen = happen;
-	if (request->limit)
-		request->limit->event.happen = time_is_up;
-	move(request, SIM_REQUEST_RUNNING);
-	limit_begins(request);
+	sim_request_move(request, SIM_REQUEST_RUNNING);
+	sim_limit_begin(request);
 	if (r < 0)
 		sim_request_end(request, r);
 	else
@@ -493,75 +371,10 @@ int64_t sim_request_attempt(struct sim_request *request)
 	int64_t r;
 
 	request->inline_call = true;
-	r = prepare(request);
+	r = sim_request_prepare(request);
 	if (r >= 0)
 		r = settle(request, call(request));
 	let_go(&request->file);
 	let_go(&request->second);
 	return r;
-}
-
-/* ---- ending it from outside ---- */
-
-static int cancel_working(struct sim_request *request)
-{
-	struct sim_world *world = request->ring->world;
-
-	switch (sim_draw(world, SIM_CHOICE_CANCEL, 3)) {
-	case 0:
-		return -ENOENT; /* the block layer has it: it completes */
-	case 1:
-		request->interrupted = true;
-		return -EALREADY;
-	default:
-		return -EALREADY; /* the signal came to nothing */
-	}
-}
-
-int sim_request_cancel(struct sim_request *request)
-{
-	switch (request->state) {
-	case SIM_REQUEST_WAITING:
-		if (request->notifies)
-			return -ENOENT;
-		if (request->woken && sim_draw(request->ring->world, SIM_CHOICE_CANCEL, 2) == 0) {
-			request->spared = true;
-			return -EALREADY;
-		}
-		sim_request_end(request, request->done > 0 ? request->done : -ECANCELED);
-		return 0;
-	case SIM_REQUEST_WORKING:
-		return cancel_working(request);
-	default:
-		return -ENOENT;
-	}
-}
-
-static bool concerns(const struct sim_request *request, const struct sim_host *host)
-{
-	return request->host == host || (request->file && request->file->host == host) ||
-	       (request->second && request->second->host == host);
-}
-
-/* It waits or works for this host, and its end is news to somebody. */
-static bool fails_with(const struct sim_request *request, const struct sim_host *host)
-{
-	return (request->state == SIM_REQUEST_WAITING || request->state == SIM_REQUEST_WORKING) &&
-	       !is_link_timeout(request) && concerns(request, host);
-}
-
-void sim_requests_of_host_fail(struct sim_host *host)
-{
-	struct sim_ring *ring = host->world->ring;
-	struct list *node = ring ? ring->all.next : NULL;
-
-	while (node && node != &ring->all) {
-		struct sim_request *request = list_entry(node, struct sim_request, all);
-
-		node = node->next;
-		if (fails_with(request, host)) {
-			sim_request_end(request, request->notifies ? 0 : -EHOSTDOWN);
-			node = ring->all.next; /* others may have gone with it */
-		}
-	}
 }

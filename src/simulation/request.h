@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A request: one entry of the ring, from its submission to its last completion. The engine (request.c) does what is
- * the same for all: finding the file, waiting until it is ready, links, time limits, cancels, multishots, provided
- * buffers. What a single operation does is a function of its family (operation.h).
+ * the same for all: finding the file (entry.c), waiting until it is ready, links, time limits and cancels (cancel.c),
+ * multishots, provided buffers (buffers.c). What a single operation does is a function of its family (operation.h).
  */
 #ifndef NORIA_SIMULATION_REQUEST_H
 #define NORIA_SIMULATION_REQUEST_H
@@ -95,6 +95,11 @@ struct sim_operation {
 /* By opcode; one without a `run` is unknown (-EINVAL). */
 extern const struct sim_operation sim_operations[256];
 
+static inline bool sim_is_link_timeout(const struct sim_request *request)
+{
+	return request->sqe.opcode == IORING_OP_LINK_TIMEOUT;
+}
+
 /* Begin one whose entry has been filled in. It may be over when this returns. */
 void sim_request_begin(struct sim_request *request);
 /* It waits, and may go on: now, or when its turn comes. */
@@ -119,5 +124,14 @@ void sim_request_received(struct sim_request *request, size_t size);
 
 /* An own descriptor for a new file, direct or not, as the entry asks for (file_index). Takes over a reference. */
 int64_t sim_request_install(struct sim_request *request, struct sim_file *file);
+
+/* ---- among request.c, entry.c and cancel.c ---- */
+
+void sim_request_move(struct sim_request *request, enum sim_request_state state);
+/* Find what its entry names. Returns 0 or a negative errno. */
+int sim_request_prepare(struct sim_request *request);
+/* The limit of one that begins now; of one that is over. */
+void sim_limit_begin(struct sim_request *request);
+void sim_limit_drop(struct sim_request *request);
 
 #endif
