@@ -2,46 +2,23 @@
 /*
  * Hosts that are booted, crash and come back. Each has a keeper, a task of the kit's on no host in particular: it makes
  * a group for a boot, whose only child is the host's main task, and waits for its end; then it waits for the next boot.
- * A crash takes the power, so that whatever the tasks still ask for has no effect, and cancels that group.
  */
-#include "testing/kit.h"
+#include "testing/host.h"
 
 #include "base/message.h"
-#include "ring/ring.h"
 #include "scope/child.h"
 #include "simulation/disk/disk.h"
 #include "simulation/host.h"
-#include "simulation/net/net.h"
-#include "simulation/ring.h"
 #include "task/loop.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <noria/scope.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A crashed host of a plan comes back after about so long; hosts are given so long to drain at the end. */
-#define BACK_NS  INT64_C(500000000)
+/* Hosts are given so long to drain at the end. */
 #define DRAIN_NS INT64_C(30000000000)
-
-struct noria_sim_host {
-	struct list node;           /* in run->hosts */
-	struct sim_host *simulated; /* NULL: with the kernel's ring */
-	char name[SIM_HOST_NAME_MAX];
-	char address[INET6_ADDRSTRLEN];
-	noria_task_fn *fn; /* NULL: it was never started */
-	void *arg;
-	const struct noria_site *site;
-	struct scope *boot; /* the group of its main task; NULL: that does not run */
-	struct wait *power; /* of the keeper, while it waits for a boot */
-	bool up, wanted;    /* its power; it is to be booted */
-	bool crashed;       /* since its boot */
-	unsigned signals;
-	struct list callers; /* who waits for the end of this boot */
-	struct sim_event back;
-};
 
 struct caller {
 	struct wait wait;
@@ -132,13 +109,6 @@ static int await_power(struct noria_sim_host *host)
 	return 0;
 }
 
-static void give_power(struct noria_sim_host *host)
-{
-	host->wanted = true;
-	if (host->power && !host->power->done)
-		noria_wait_complete(host->power);
-}
-
 static int keep(void *arg)
 {
 	struct noria_sim_host *host = arg;
@@ -154,17 +124,7 @@ static int keep(void *arg)
 	return r;
 }
 
-/* ---- the end of the run ---- */
-
-static bool any_runs(const struct testing_run *run)
-{
-	for (const struct list *node = run->hosts.next; node != &run->hosts; node = node->next)
-		if (list_entry(node, struct noria_sim_host, node)->boot)
-			return true;
-	return false;
-}
-
-static int await_end(struct noria_sim_host *host)
+int testing_host_await_end(struct noria_sim_host *host)
 {
 	struct caller caller;
 
@@ -174,6 +134,16 @@ static int await_end(struct noria_sim_host *host)
 	list_push_back(&host->callers, &caller.node);
 	noria_wait_park(&caller.wait);
 	return 0;
+}
+
+/* ---- the end of the run ---- */
+
+static bool any_runs(const struct testing_run *run)
+{
+	for (const struct list *node = run->hosts.next; node != &run->hosts; node = node->next)
+		if (list_entry(node, struct noria_sim_host, node)->boot)
+			return true;
+	return false;
 }
 
 /* Those that still run are drained, and then cancelled. */
@@ -302,8 +272,7 @@ const char *noria_sim_address(const struct noria_sim_host *host)
 	return host ? host->address : "";
 }
 
-/* On which the calling task is; NULL: none that was asked for. */
-static struct noria_sim_host *own_host(void)
+struct noria_sim_host *testing_host_own(void)
 {
 	const struct scope *scope = noria_loop && noria_loop->current ? noria_loop->current->scope : NULL;
 
@@ -323,7 +292,7 @@ const char *noria_sim_host_name(void)
 
 	if (testing_run && testing_run->world && noria_loop && noria_loop->current)
 		return sim_host_numbered(testing_run->world, noria_loop->current->persona)->name;
-	host = own_host();
+	host = testing_host_own();
 	return host ? host->name : "localhost";
 }
 
@@ -352,117 +321,6 @@ int noria_sim_start_at(struct noria_sim_host *host, noria_task_fn *fn, void *arg
 	return r < 0 ? r : 0;
 }
 
-/* ---- crashing ---- */
-
-static void lose_power(struct noria_sim_host *host)
-{
-	host->up = false;
-	host->crashed = true;
-	host->wanted = false;
-	if (host->simulated)
-		sim_host_crash(host->simulated);
-	if (host->boot)
-		noria_scope_interrupt(host->boot, NORIA_CAUSE_EXPLICIT, noria_loop->current, host->site,
-				      "its host crashed");
-}
-
-static void power_up(struct noria_sim_host *host)
-{
-	host->up = true;
-	if (host->simulated)
-		sim_host_restart(host->simulated);
-}
-
-static int refuse_own(const struct noria_sim_host *host, const char *what)
-{
-	if (!host || !noria_loop || !noria_loop->current)
-		return noria_refuse(-EINVAL, "%s without a host or outside a run", what);
-	if (host == own_host() ||
-	    (host->simulated && host->simulated == sim_host_numbered(testing_run->world, noria_loop->current->persona)))
-		return noria_refuse(-EINVAL, "%s by a task of that host, %s, itself", what, host->name);
-	return 0;
-}
-
-int noria_sim_crash(struct noria_sim_host *host)
-{
-	int r = refuse_own(host, "noria_sim_crash()");
-
-	if (r >= 0)
-		r = noria_check();
-	if (r < 0)
-		return r;
-	if (host->up)
-		lose_power(host);
-	return await_end(host);
-}
-
-int noria_sim_restart(struct noria_sim_host *host)
-{
-	int r = refuse_own(host, "noria_sim_restart()");
-
-	if (r >= 0 && !host->fn)
-		r = noria_refuse(-EINVAL, "host %s was never started", host->name);
-	if (r >= 0)
-		r = noria_check();
-	if (r < 0 || (host->up && host->boot))
-		return r;
-	r = await_end(host);
-	if (!host->up)
-		power_up(host);
-	give_power(host);
-	return r;
-}
-
-bool noria_sim_is_up(const struct noria_sim_host *host)
-{
-	return host && host->up;
-}
-
-static void come_back(struct sim_world *world, struct sim_event *event)
-{
-	struct noria_sim_host *host = container_of(event, struct noria_sim_host, back);
-
-	if (!host->up)
-		power_up(host);
-	give_power(host);
-	if (world->ring)
-		world->ring->ring.class->wake(&world->ring->ring);
-}
-
-void testing_hosts_strike(struct testing_run *run)
-{
-	struct noria_sim_host *running[SIM_HOSTS_MAX], *host;
-	unsigned count = 0;
-
-	for (struct list *node = run->hosts.next; node && node != &run->hosts; node = node->next) {
-		host = list_entry(node, struct noria_sim_host, node);
-		if (host->boot && host->up && count < SIM_HOSTS_MAX)
-			running[count++] = host;
-	}
-	if (count == 0 || !sim_strikes(run->plan, SIM_FAULT_CRASH))
-		return;
-	host = running[sim_draw(run->world, SIM_CHOICE_FATE, count)];
-	lose_power(host);
-	host->back.happen = come_back;
-	sim_event_at(run->world, &host->back, run->world->now + sim_draw_latency(run->world, BACK_NS));
-}
-
-int noria_sim_signal(struct noria_sim_host *host, int signal_number)
-{
-	if (!host || (signal_number != SIGTERM && signal_number != SIGINT))
-		return noria_refuse(-EINVAL, "noria_sim_signal() knows SIGTERM and SIGINT");
-	if (!host->boot)
-		return noria_refuse(-ESRCH, "the main task of host %s does not run", host->name);
-	if (host->simulated)
-		sim_host_signal(host->simulated, signal_number);
-	if (host->signals++ == 0)
-		noria_scope_begin_drain(host->boot, noria_loop->current, host->site, "a signal to its host");
-	else
-		noria_scope_interrupt(host->boot, NORIA_CAUSE_SHUTDOWN, noria_loop->current, host->site,
-				      "a second signal to its host");
-	return 0;
-}
-
 unsigned noria_sim_enter_(struct noria_sim_host *host)
 {
 	unsigned before = noria_loop && noria_loop->current ? noria_loop->current->persona : 0;
@@ -478,75 +336,7 @@ void noria_sim_leave_(unsigned *before)
 		noria_loop->current->persona = (uint16_t)*before;
 }
 
-/* ---- what lies between them, and in them ---- */
-
-static struct sim_link link_from_public(const struct noria_sim_link *link)
-{
-	return (struct sim_link){
-		.latency_ns = link->latency_ns,
-		.jitter_ns = link->jitter_ns,
-		.bandwidth = link->bytes_per_sec,
-		.loss_ppm = (uint32_t)(link->loss * 1e6),
-		.duplicate_ppm = (uint32_t)(link->duplicate * 1e6),
-	};
-}
-
-/* For each pair of hosts that is meant, this way; NULL means any. */
-static void for_pairs(struct noria_sim_host *from, struct noria_sim_host *to,
-		      void (*act)(struct sim_host *from, struct sim_host *to, const void *arg), const void *arg)
-{
-	struct sim_world *world = testing_run->world;
-
-	for (unsigned i = 0; i < world->hosts_count; i++)
-		for (unsigned j = 0; j < world->hosts_count; j++)
-			if (i != j && (!from || from->simulated == world->hosts[i]) &&
-			    (!to || to->simulated == world->hosts[j]))
-				act(world->hosts[i], world->hosts[j], arg);
-}
-
-static void set_link(struct sim_host *from, struct sim_host *to, const void *arg)
-{
-	sim_net_link(from, to, arg);
-}
-
-static void set_partition(struct sim_host *from, struct sim_host *to, const void *arg)
-{
-	sim_net_partition(from, to, *(const bool *)arg);
-}
-
-int noria_sim_set_link(struct noria_sim_host *a, struct noria_sim_host *b, const struct noria_sim_link *public)
-{
-	struct sim_link link;
-
-	if (!public || public->latency_ns < 0 || public->jitter_ns < 0 || !(public->loss >= 0 && public->loss <= 1) ||
-	    !(public->duplicate >= 0 && public->duplicate <= 1))
-		return noria_refuse(-EINVAL, "noria_sim_set_link(): a negative time, or a probability beyond 0 to 1");
-	if (!testing_run || !testing_run->world)
-		return 0;
-	link = link_from_public(public);
-	for_pairs(a, b, set_link, &link);
-	for_pairs(b, a, set_link, &link);
-	return 0;
-}
-
-static int partition(struct noria_sim_host *from, struct noria_sim_host *to, bool cut)
-{
-	if (from && from == to)
-		return noria_refuse(-EINVAL, "a partition between a host and itself");
-	if (testing_run && testing_run->world)
-		for_pairs(from, to, set_partition, &cut);
-	return 0;
-}
-
-int noria_sim_partition(struct noria_sim_host *from, struct noria_sim_host *to)
-{
-	return partition(from, to, true);
-}
-
-int noria_sim_heal(struct noria_sim_host *from, struct noria_sim_host *to)
-{
-	return partition(from, to, false);
-}
+/* ---- its clock and its disk ---- */
 
 void noria_sim_clock(struct noria_sim_host *host, int64_t skew_ns, int64_t drift_ppm)
 {

@@ -138,6 +138,9 @@ int testing_clock_wrap(struct ring *ring);
 
 /* The run's function beside the hosts that it starts. */
 int testing_hosts_run(struct testing_run *run);
+
+/* ---- crash.c ---- */
+
 /* The hub, before a choice of who runs: a fault may have it that one crashes. */
 void testing_hosts_strike(struct testing_run *run);
 
