@@ -9,8 +9,8 @@
 #include "noria/offload.h"
 #include "noria/scope.h"
 #include "scope/failure.h"
+#include "task/closing.h"
 #include "task/loop.h"
-#include "task/submission.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -8,6 +8,7 @@
 #include "op/direct.h"
 #include "op/op.h"
 #include "scope/scope.h"
+#include "task/closing.h"
 
 #include <errno.h>
 

@@ -12,6 +12,7 @@
 #include "op/op.h"
 #include "scope/failure.h"
 #include "scope/scope.h"
+#include "task/closing.h"
 
 #include <errno.h>
 #include <stdio.h>

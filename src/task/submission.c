@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * From a submission to the ring's arrays and back. In flight, each stands in a list of its descriptor's bucket, so that
- * closing a descriptor can find what runs on it.
+ * closing a descriptor can find what runs on it (closing.c).
  */
 #include "task/submission.h"
 
@@ -9,6 +9,7 @@
 #include "ring/compat.h"
 #include "ring/memcheck.h"
 #include "ring/ring.h"
+#include "task/closing.h"
 #include "task/loop.h"
 #include "task/storage.h"
 #include "task/timer.h"
@@ -17,9 +18,7 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 /*
  * Entries for a device do not wait for the end of the turn: it works on the first of them while the tasks prepare the
@@ -58,51 +57,6 @@ static uint64_t new_token(struct loop *loop, const struct submission *submission
 struct submission *noria_token_submission(uint64_t token)
 {
 	return (struct submission *)(uintptr_t)(token >> TOKEN_SHIFT << 4);
-}
-
-/* A descriptor's closing, while it waits for what is under way on it. */
-struct closing {
-	struct wait wait;
-	struct list node; /* in loop->closings */
-	int fd;
-	unsigned left;
-};
-
-/*
- * What an entry has in the place of its descriptor is at times another number: a process, the flags of a futex, the
- * domain of a socket that is to be made; of a pipe it has nothing there.
- */
-static int fd_of(const struct submission *submission)
-{
-	const struct io_uring_sqe *sqe = &submission->sqe;
-
-	switch (sqe->opcode) {
-	case IORING_OP_WAITID:
-		return sqe->len == P_PIDFD ? sqe->fd : -1;
-	case IORING_OP_FUTEX_WAIT:
-	case IORING_OP_FUTEX_WAITV:
-	case IORING_OP_SOCKET:
-	case RING_OP_PIPE:
-		return -1;
-	default:
-		return sqe->fd;
-	}
-}
-
-static bool uses_fd(const struct submission *submission, int fd)
-{
-	return fd_of(submission) == fd || submission->second_fd == fd;
-}
-
-static bool is_closing(struct loop *loop, int fd, int second_fd)
-{
-	for (struct list *node = loop->closings.next; node != &loop->closings; node = node->next) {
-		int closing = list_entry(node, struct closing, node)->fd;
-
-		if (closing == fd || closing == second_fd)
-			return true;
-	}
-	return false;
 }
 
 void noria_submission_init(struct submission *submission, int second_fd,
@@ -224,7 +178,7 @@ static void place(struct loop *loop, struct submission *submission)
 
 static bool is_refused(struct loop *loop, const struct submission *submission)
 {
-	return is_closing(loop, fd_of(submission), submission->second_fd);
+	return fd_is_closing(loop, submission_fd(submission), submission->second_fd);
 }
 
 /* A step of a chain must not reach the number's next owner: none is begun. */
@@ -282,30 +236,6 @@ static bool was_interrupted(int32_t result)
 	return result == -ECANCELED || result == -EINTR || result == -KERNEL_ERESTARTSYS;
 }
 
-/* Those that close its descriptors need not wait for it any more. */
-static void tell_closing(struct closing *slots[2])
-{
-	for (int i = 0; i < 2; i++) {
-		struct closing *closing = slots[i];
-
-		slots[i] = NULL;
-		if (closing && --closing->left == 0)
-			noria_wait_complete(&closing->wait);
-	}
-}
-
-/* One more for a close to wait for. It may be met twice: in the list of its descriptor, and among the pairs. */
-static bool join_closing(struct closing *slots[2], struct closing *closing)
-{
-	int slot = slots[0] ? 1 : 0;
-
-	if (slots[0] == closing || slots[slot])
-		return false;
-	slots[slot] = closing;
-	closing->left++;
-	return true;
-}
-
 /* The result of a send that does not copy: when the peer takes the bytes, a close cannot wait for. */
 static bool begins_to_linger(const struct submission *submission)
 {
@@ -341,7 +271,7 @@ static void complete(struct submission *submission, int32_t result, uint32_t fla
 			limit_linger(submission);
 	}
 	if (unlikely(submission->closing[0]) && (last || submission->lingers)) {
-		tell_closing(submission->closing);
+		noria_closing_tell(submission->closing);
 		result = was_interrupted(result) ? -EBADF : result; /* as its task shall see it */
 	}
 	submission->complete(submission, result, flags, last);
@@ -372,93 +302,6 @@ void noria_submission_cancel(struct loop *loop, struct submission *submission)
 		next = step->link; /* with the last completion the storage may go */
 		cancel_one(loop, step);
 	}
-}
-
-static void end_one(struct loop *loop, struct submission *submission, int fd, struct closing *closing)
-{
-	if (!uses_fd(submission, fd) || submission->state == SUBMISSION_IDLE)
-		return;
-	if (submission->lingers || join_closing(submission->closing, closing))
-		noria_submission_cancel(loop, submission);
-}
-
-static void end_in_list(struct loop *loop, struct list *head, int fd, struct closing *closing)
-{
-	struct list *node, *next;
-
-	for (node = head->next; node != head; node = next) {
-		struct submission *submission = list_entry(node, struct submission, node);
-
-		next = node->next;
-		end_one(loop, submission, fd, closing);
-		/* In the backlog a chain stands by its first step. */
-		while (head == &loop->backlog && (submission = submission->link))
-			end_one(loop, submission, fd, closing);
-	}
-}
-
-static void end_pairs(struct loop *loop, int fd, struct closing *closing)
-{
-	struct list *node, *next;
-
-	for (node = loop->pairs.next; node != &loop->pairs; node = next) {
-		next = node->next;
-		end_one(loop, list_entry(node, struct submission, pair), fd, closing);
-	}
-}
-
-static void end_uses(struct loop *loop, int fd, struct closing *closing)
-{
-	for (struct list *node = loop->uses.next; node != &loop->uses; node = node->next) {
-		struct fd_use *use = list_entry(node, struct fd_use, node);
-
-		if ((use->fd == fd || use->second_fd == fd) && join_closing(use->closing, closing))
-			use->end(use);
-	}
-}
-
-int noria_fd_use_begin(struct loop *loop, struct fd_use *use)
-{
-	if (unlikely(!list_empty(&loop->closings) && is_closing(loop, use->fd, use->second_fd)))
-		return -EBADF;
-	use->closing[0] = use->closing[1] = NULL;
-	list_push_back(&loop->uses, &use->node);
-	return 0;
-}
-
-bool noria_fd_use_end(struct fd_use *use)
-{
-	bool closing = use->closing[0] != NULL;
-
-	list_remove(&use->node);
-	tell_closing(use->closing);
-	return closing;
-}
-
-static void describe_closing(const struct wait *wait, char *text, size_t size)
-{
-	snprintf(text, size, "closes a descriptor; waits for %u operations on it to end",
-		 container_of(wait, struct closing, wait)->left);
-}
-
-static const struct wait_class closing_class = {.describe = describe_closing};
-
-void noria_submissions_end_fd(struct loop *loop, int fd)
-{
-	struct list *bucket = &loop->flying[(unsigned)fd % LOOP_FD_BUCKETS];
-	struct closing closing = {.fd = fd, .left = 1}; /* one for ourselves, while we look */
-
-	if (list_empty(bucket) && list_empty(&loop->backlog) && list_empty(&loop->pairs) && list_empty(&loop->uses))
-		return;
-	noria_wait_init(&closing.wait, &closing_class);
-	end_in_list(loop, bucket, fd, &closing);
-	end_in_list(loop, &loop->backlog, fd, &closing);
-	end_pairs(loop, fd, &closing);
-	end_uses(loop, fd, &closing);
-	list_push_back(&loop->closings, &closing.node);
-	if (--closing.left > 0)
-		noria_wait_park(&closing.wait);
-	list_remove(&closing.node);
 }
 
 /*

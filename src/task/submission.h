@@ -66,24 +66,6 @@ void noria_submit(struct loop *loop, struct submission *submission);
  * and until then the loop repeats the question.
  */
 void noria_submission_cancel(struct loop *loop, struct submission *submission);
-/* Cancel whatever is under way on a descriptor, and park until all of it has ended. */
-void noria_submissions_end_fd(struct loop *loop, int fd);
-
-/*
- * What uses descriptors without being a submission, since it runs on another thread. Closing one of them asks for its
- * `end` and waits for it, as it does for submissions.
- */
-struct fd_use {
-	struct list node; /* in loop->uses */
-	int fd, second_fd;
-	void (*end)(struct fd_use *use); /* once a close; must not park */
-	struct closing *closing[2];
-};
-
-/* Returns 0, or -EBADF when one of its descriptors is being closed. */
-int noria_fd_use_begin(struct loop *loop, struct fd_use *use);
-/* Returns whether one of its descriptors is being closed. */
-bool noria_fd_use_end(struct fd_use *use);
 
 /* For the loop: the timer that asks again for cancels which had no effect. */
 enum { ASK_AGAIN_MIN_NS = 1000 * 1000, ASK_AGAIN_MAX_NS = 100 * 1000 * 1000 };
