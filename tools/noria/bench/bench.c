@@ -103,7 +103,7 @@ int cmd_bench(int argc, char **argv)
 	struct gallery saved = {0};
 	plan.saved = &saved;
 	code = EXIT_FAILED; /* what would fail in the end is told of at once */
-	if (has_descriptors(&plan) && read_saved(&plan, &saved) && report_files_check(&plan)) {
+	if (has_descriptors(&plan) && read_saved(&plan, &saved) && outputs_check(&plan)) {
 		run_catch_signals();
 		code = work(&plan);
 	}

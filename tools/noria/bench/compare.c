@@ -141,6 +141,7 @@ static int measure_one(struct comparison *comparison, unsigned which)
 	char label[96];
 	snprintf(label, sizeof label, "%c %s", 'A' + (int)which, plan->target[which].url);
 	noria_try(run_measure(plan, &plan->target[which], plan->rate, label, &run));
+	snprintf(run.mark, sizeof run.mark, "%c", 'A' + (int)which);
 	for (enum metric metric = 0; metric < METRICS; metric++)
 		comparison->values[metric][which][comparison->rounds] = value_of(&run, metric);
 	if (comparison->sum[which].rounds == 0) {

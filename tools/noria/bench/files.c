@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The files of a report. Percentiles are written in HdrHistogram's format and in milliseconds, as its plotters want them. Files are made anew; one that cannot be written fails the command, since somebody waits for it.
+ * The files of a report. Percentiles are written in HdrHistogram's format and in milliseconds, as its plotters want them:
+ * a file for each run, where there are several; the tables and charts of all runs are in one. Files are made anew; one
+ * that cannot be written fails the command, since somebody waits for it.
  */
+#include "outputs.h"
 #include "report.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 static int finish(FILE *out, const char *path)
 {
@@ -25,17 +27,6 @@ static FILE *begin(const char *path)
 	if (out == NULL)
 		fprintf(stderr, "noria bench: cannot write %s: %s\n", path, strerror(errno));
 	return out;
-}
-
-/* "out.hgrm" of the second of several runs is "out-2.hgrm". */
-static void name_file(char *path, size_t size, const char *given, unsigned number, unsigned count)
-{
-	const char *slash = strrchr(given, '/'), *dot = strrchr(slash ? slash : given, '.');
-	int stem = (int)(dot ? dot - given : (ptrdiff_t)strlen(given));
-	if (count == 1)
-		snprintf(path, size, "%s", given);
-	else
-		snprintf(path, size, "%.*s-%u%s", stem, given, number + 1, dot ? dot : "");
 }
 
 /* HdrHistogram's own percentile output, but for its three decimals: of 47 us they would leave two digits. */
@@ -61,18 +52,32 @@ static void write_percentiles(FILE *out, const struct hdr_histogram *latency)
 	fprintf(out, "#[Buckets = %12d, SubBuckets     = %12d]\n", latency->bucket_count, latency->sub_bucket_count);
 }
 
+/* Was there something that is lost now? The names of several files were not given by hand. */
+static bool holds_something(const char *path)
+{
+	struct stat status;
+	return stat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
+}
+
 static int write_hgrm(const char *given, const struct run *runs, unsigned count)
 {
 	char path[4096];
+	unsigned replaced = 0;
 	int error = 0;
 	for (unsigned i = 0; i < count && error == 0; i++) {
-		name_file(path, sizeof path, given, i, count);
+		error = output_name(path, sizeof path, given, runs[i].mark);
+		if (error < 0)
+			break;
+		replaced += *runs[i].mark && holds_something(path);
 		FILE *out = begin(path);
 		if (out == NULL)
 			return -errno;
 		write_percentiles(out, runs[i].tally.latency);
 		error = finish(out, path);
 	}
+	if (replaced > 0)
+		fprintf(stderr, "noria bench: --hgrm %s: %u of the files were there before, and have been replaced.\n",
+			given, replaced);
 	return error;
 }
 
@@ -147,31 +152,4 @@ int report_files(const struct plan *plan, const struct run *runs, unsigned count
 	if (plan->svg && (next = write_svg(plan, runs, count)) < 0)
 		error = next;
 	return error;
-}
-
-/* Can it be written? What is there stays as it is, and nothing new stays there. */
-static bool can_write(const char *path)
-{
-	bool there = access(path, F_OK) == 0;
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-	if (fd < 0 && errno != ENXIO) { /* that is a pipe nobody reads yet */
-		fprintf(stderr, "noria bench: cannot write %s: %s\n", path, strerror(errno));
-		return false;
-	}
-	if (fd >= 0)
-		close(fd);
-	if (fd >= 0 && !there)
-		unlink(path);
-	return true;
-}
-
-bool report_files_check(const struct plan *plan)
-{
-	char path[4096];
-	if (plan->hgrm) {
-		name_file(path, sizeof path, plan->hgrm, 0, plan->compare || plan->rates_count > 1 ? 2 : 1);
-		if (!can_write(path))
-			return false;
-	}
-	return (plan->csv == NULL || can_write(plan->csv)) && (plan->svg == NULL || can_write(plan->svg));
 }

@@ -30,8 +30,5 @@ bool report_print_json(FILE *out, json_t *document);
 /* Write the files that the plan asks for. Returns: 0 or a negative errno, explained on standard error. */
 int report_files(const struct plan *plan, const struct run *runs, unsigned count);
 
-/* Before anything is measured: can they be written? Returns: false, explained on standard error. */
-bool report_files_check(const struct plan *plan);
-
 /* The SVG of runs laid over one another; those of a group stand together. */
 void svg_write(FILE *out, const struct portrait *portraits, unsigned count);

@@ -2,17 +2,19 @@
 /* One measurement: the threads started, watched, joined, and what they counted added up. */
 #pragma once
 
+#include "outputs.h"
 #include "shard.h"
 
 struct run {
 	const struct plan *plan;
 	const struct target *target;
 	char label[96];
-	double rate;         /* offered, requests a second; 0: closed loop */
-	struct tally tally;  /* of all threads */
-	int64_t measured_ns; /* of all rounds together */
-	int64_t cpu_ns;      /* that the client's threads used in that time */
-	unsigned rounds;     /* that are in it; they lie on top of one another in the slices */
+	char mark[MARK_SIZE]; /* what tells its files from those of the others; "": it is the only one */
+	double rate;          /* offered, requests a second; 0: closed loop */
+	struct tally tally;   /* of all threads */
+	int64_t measured_ns;  /* of all rounds together */
+	int64_t cpu_ns;       /* that the client's threads used in that time */
+	unsigned rounds;      /* that are in it; they lie on top of one another in the slices */
 };
 
 /*

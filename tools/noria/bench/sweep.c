@@ -46,6 +46,15 @@ static void print_row(const struct run *run, bool good)
 	fflush(stdout);
 }
 
+/* How often it has been measured at this rate already: a list may have it twice. */
+static unsigned again(const struct sweep *sweep, double rate)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < sweep->count; i++)
+		count += sweep->runs[i].rate == rate;
+	return count;
+}
+
 /* Measure at one rate. Returns: 1 it kept up; 0 it did not; a negative errno. */
 static int measure(struct sweep *sweep, double rate)
 {
@@ -53,6 +62,7 @@ static int measure(struct sweep *sweep, double rate)
 	snprintf(label, sizeof label, "%s/s", words_count(text, sizeof text, rate));
 	struct run *run = &sweep->runs[sweep->count];
 	noria_try(run_measure(sweep->plan, &sweep->plan->target[0], rate, label, run));
+	output_mark(run->mark, rate, again(sweep, rate));
 	sweep->count++;
 	bool good = kept_up(run);
 	if (good && rate > sweep->best)

@@ -177,6 +177,59 @@ def the_figures_agree(root):
     equal([row["p99_ms"] for row in table], ["" if each is None else f"{each / 1e6:.6f}" for each in slices["p99_ns"]])
 
 
+def hgrm_total(path):
+    with open(path, encoding="utf-8") as text:
+        return int(re.search(r"Total count += +(\d+)\]", text.read()).group(1))
+
+
+@test
+def each_run_has_a_file_of_its_own(root):
+    def path(name):
+        return os.path.join(root, name)
+
+    def made(*arguments, **options):
+        """The report, and the files of it."""
+        before = set(os.listdir(root))
+        out, errors = run("--json", "--duration", 0.2, "--warmup", 0, "--connections", 2, *arguments, **options)
+        return json.loads(out)["runs"], sorted(set(os.listdir(root)) - before), errors
+    os.mkdir(path("d.d"))
+    with Peer(echoing) as a, Peer(echoing) as b:
+        url = a.url("tcp")
+        runs, files, errors = made(url, "--rate-sweep", "0.5k,99.5,500", "--hgrm", path("s.x.hgrm"), "--csv", path("s.csv"))
+        equal((files, errors), (["s.csv", "s.x-500-2.hgrm", "s.x-500.hgrm", "s.x-99.5.hgrm"], ""), "a rate that comes again, too")
+        equal([hgrm_total(path("s.x-99.5.hgrm"))], [each["latency"]["count"] for each in runs if each["rate"] == 99.5])
+        with open(path("s.csv"), encoding="utf-8", newline="") as text:
+            equal({row["run"] for row in csv.DictReader(text)}, {"99.5/s", "500/s"}, "one table, whose first column says it")
+        _, files, _ = made(url, "--rate-sweep", "70", "--hgrm", path("one"))
+        equal(files, ["one-70"], "a sweep of one rate, and no suffix")
+        runs, files, _ = made("--compare", url, b.url("tcp"), "--rounds", 2, "--hgrm", path("d.d/.c"), "--csv", path("c.csv"))
+        equal((files, sorted(os.listdir(path("d.d")))), (["c.csv"], [".c-A", ".c-B"]), "a dot in front begins no suffix")
+        equal([hgrm_total(path(f"d.d/.c-{each}")) for each in "AB"], [each["latency"]["count"] for each in runs])
+        with open(path("c.csv"), encoding="utf-8", newline="") as text:
+            equal({row["run"] for row in csv.DictReader(text)}, {f"A {url}", f"B {b.url('tcp')}"})
+        _, files, errors = made("--compare", url, url, "--rounds", 1, "--hgrm", path("d.d/.c"))
+        check(not files and "2 of the files were there before" in errors, errors)
+        os.symlink("s.csv", path("link"))
+        os.symlink("nowhere/a", path("astray"))
+        save(path("old.json"), bench(url, "--connections", 1, duration=0.2))
+        before = {name: os.stat(path(name)).st_mtime_ns for name in os.listdir(root) if name != "astray"}
+        for options, text in [
+            (["--csv", path("s.csv"), "--svg", path("./s.csv")], "--csv and --svg both mean"),
+            (["--csv", path("link"), "--svg", path("s.csv")], "--csv and --svg both mean"),
+            (["--csv", path("new"), "--svg", path("new")], "--csv and --svg both mean"),
+            (["--hgrm", path("n.csv"), "--csv", path("n-B.csv"), "--compare", url], "--hgrm and --csv both mean"),
+            (["--hgrm", path("n"), "--svg", path("n-70"), "--rate-sweep", "60,70"], "--hgrm and --svg both mean"),
+            (["--overlay", path("old.json"), "--svg", path("old.json")], "--overlay and --svg both mean"),
+            (["--hgrm", "/dev/null", "--compare", url], "a file of its own"), (["--hgrm", path("astray")], "cannot write"),
+            (["--hgrm", root + "/" * (4093 - len(root)) + "n", "--rate-sweep", "60,70"], "too long"),
+        ]:
+            _, errors = run(url, *options, "--duration", PATIENCE * 10, code=1)
+            check(text in errors, options, errors)
+        equal({name: os.stat(path(name)).st_mtime_ns for name in os.listdir(root) if name != "astray"}, before, "nothing has changed")
+        check(os.path.islink(path("astray")))
+        run(url, "--csv", "/dev/null", "--svg", "/dev/null", "--duration", 0.1, "--warmup", 0)
+
+
 @test
 def what_cannot_be_written_is_told_at_once(root):
     def path(name):

@@ -50,7 +50,7 @@ def the_files(root):
         texts = [each.text for each in elements(path("a.svg"), "text")]
         check("Latency by percentile" in texts and any("/<&>" in each for each in texts), texts)
         bench(peer.url(), "--rate-sweep", "50,100,200", "--hgrm", path("b.hgrm"), "--svg", path("b.svg"), duration=0.2)
-        equal(sorted(name for name in os.listdir(root) if name.startswith(("b-", "b."))), ["b-1.hgrm", "b-2.hgrm", "b-3.hgrm", "b.svg"])
+        equal(sorted(name for name in os.listdir(root) if name.startswith(("b-", "b."))), ["b-100.hgrm", "b-200.hgrm", "b-50.hgrm", "b.svg"])
         texts = [each.text for each in elements(path("b.svg"), "text")]
         check("Latency by rate" in texts and {"50/s", "100/s", "200/s"} <= set(texts), texts)
         colours = {each.get("stroke") for each in elements(path("b.svg"), "path") if each.get("class") == "line"}
