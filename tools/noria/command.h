@@ -3,10 +3,11 @@
 #pragma once
 
 enum exit_code {
-	EXIT_OK = 0,     /* done; for a server: drained, no response was cut short */
-	EXIT_FAILED = 1, /* it could not be done; standard error says why, and what to do about it */
-	EXIT_USAGE = 2,  /* the arguments were not understood */
-	EXIT_CUT = 3,    /* a server had to end before every response was out: grace spent, or a second signal */
+	EXIT_OK = 0,      /* done; for a server: drained, no response was cut short */
+	EXIT_FAILED = 1,  /* it could not be done; standard error says why, and what to do about it */
+	EXIT_USAGE = 2,   /* the arguments were not understood */
+	EXIT_CUT = 3,     /* a server had to end before every response was out: grace spent, or a second signal */
+	EXIT_REFUSED = 4, /* a server was measured, and none of its answers was a success */
 };
 
 int cmd_serve(int argc, char **argv);

@@ -47,7 +47,8 @@ static void print_help(FILE *out)
 	      "\n"
 	      "`noria COMMAND --help` teaches one command; `noria --version` prints the version.\n"
 	      "\n"
-	      "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 ended before every response was out.\n",
+	      "Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 ended before every response was out, 4 a measured\n"
+	      "server's answers were no success.\n",
 	      out);
 }
 

@@ -89,7 +89,8 @@ static void print_help(void)
 	     "SIGINT ends the measuring, and what has been measured is reported. Errors have a kind: connect,\n"
 	     "timeout, reset, bad (what came was no answer), short (closed before the answer was complete).\n"
 	     "\n"
-	     "Exit codes: 0 measured, 1 failed, or no answer at all, 2 wrong arguments.");
+	     "Exit status: 0 measured; 1 failed, or no answer at all; 2 wrong arguments; 4 measured, and no answer\n"
+	     "was a success (HTTP: 2xx or 3xx). Of a sweep, none at any rate; of --compare, none of A or none of B.");
 }
 
 enum option_name {

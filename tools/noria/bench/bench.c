@@ -22,6 +22,18 @@ int bench_exit(int error)
 	return error < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
+int bench_judge(const struct run *run)
+{
+	return run->tally.answers == 0 ? EXIT_FAILED : run_succeeded(run) ? EXIT_OK : EXIT_REFUSED;
+}
+
+void bench_explain(const struct plan *plan, int code)
+{
+	if (plan->json && code != EXIT_OK)
+		fprintf(stderr, "noria bench: there was no %s.\n",
+			code == EXIT_REFUSED ? "success among the answers (2xx, 3xx)" : "answer at all");
+}
+
 int bench_print_json(json_t *document)
 {
 	bool printed = report_print_json(stdout, document);
@@ -37,12 +49,13 @@ int bench_once(const struct plan *plan)
 	int error = run_measure(plan, &plan->target[0], plan->rate, plan->target[0].url, &run);
 	if (error < 0)
 		return bench_exit(error);
-	int code = EXIT_OK;
-	if (plan->json)
-		code = bench_print_json(report_document(json_pack("[o]", report_json(&run))));
-	else
+	int code = bench_judge(&run);
+	bench_explain(plan, code);
+	if (!plan->json)
 		report_run(&run);
-	if (report_files(plan, &run, 1) < 0 || run.tally.answers == 0)
+	else if (bench_print_json(report_document(json_pack("[o]", report_json(&run)))) != EXIT_OK)
+		code = EXIT_FAILED;
+	if (report_files(plan, &run, 1) < 0)
 		code = EXIT_FAILED;
 	run_done(&run);
 	return code;

@@ -15,3 +15,7 @@ int bench_compare(const struct plan *plan);
 int bench_print_json(json_t *document);
 /* The exit code for what run_measure() answered. */
 int bench_exit(int error);
+/* The exit code for what one run, or a sum of them, came to: a script is to see that nothing answered, or only refused. */
+int bench_judge(const struct run *run);
+/* Say on standard error what such a code means, where the report does not: JSON is for programs. */
+void bench_explain(const struct plan *plan, int code);

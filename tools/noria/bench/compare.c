@@ -168,6 +168,15 @@ static int measure_all(struct comparison *comparison)
 	return 0;
 }
 
+/* Both have to have answered, and with success: else there is nothing to compare. */
+static int judge(const struct comparison *comparison)
+{
+	int a = bench_judge(&comparison->sum[0]), b = bench_judge(&comparison->sum[1]);
+	int code = a == EXIT_FAILED || b == EXIT_FAILED ? EXIT_FAILED : a != EXIT_OK ? a : b;
+	bench_explain(comparison->plan, code);
+	return code;
+}
+
 int bench_compare(const struct plan *plan)
 {
 	struct comparison comparison = {.plan = plan};
@@ -179,6 +188,8 @@ int bench_compare(const struct plan *plan)
 		comparison.values[i / TARGETS_MAX][i % TARGETS_MAX] = room + i * plan->rounds;
 	int code = bench_exit(measure_all(&comparison));
 	if (comparison.rounds > 0) {
+		if (code == EXIT_OK)
+			code = judge(&comparison);
 		if (report(&comparison) != EXIT_OK || report_files(plan, comparison.sum, TARGETS_MAX) < 0)
 			code = EXIT_FAILED;
 	} else if (code == EXIT_OK) {

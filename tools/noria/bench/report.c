@@ -84,8 +84,7 @@ void report_doubts(const struct run *run)
 	if (run->rate > 0 && run_throughput(run) < 0.99 * run->rate)
 		printf("  ! less was answered than was due: the server does not keep up, or there are too few "
 		       "--connections. Where it\n    never does, latencies grow with the length of the run.\n");
-	if (run->target->scheme == SCHEME_HTTP && run->tally.answers > 0 && run->tally.statuses[2] == 0 &&
-	    run->tally.statuses[3] == 0)
+	if (run->tally.answers > 0 && !run_succeeded(run))
 		puts("  ! no answer was a success (2xx, 3xx): this measures how fast the server refuses. Is the path "
 		     "right?");
 	if (run_troubles(run) * 10 > run->tally.answers)

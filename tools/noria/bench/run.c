@@ -213,6 +213,13 @@ uint64_t run_troubles(const struct run *run)
 	return sum;
 }
 
+bool run_succeeded(const struct run *run)
+{
+	if (run->target->scheme != SCHEME_HTTP)
+		return run->tally.answers > 0;
+	return run->tally.statuses[2] > 0 || run->tally.statuses[3] > 0;
+}
+
 double run_busy(const struct run *run)
 {
 	return (double)run->cpu_ns / (double)run->measured_ns / run->plan->threads;

@@ -37,5 +37,7 @@ bool run_interrupted(void);
 double run_throughput(const struct run *run);
 int64_t run_latency(const struct run *run, double percentile);
 uint64_t run_troubles(const struct run *run);
+/* Was an answer a success? Of HTTP that is 2xx or 3xx; an echo is one if it is an answer. */
+bool run_succeeded(const struct run *run);
 /* How much of their time the client's threads were busy: 1 is all. */
 double run_busy(const struct run *run);

@@ -117,7 +117,7 @@ static void print_knee(const struct sweep *sweep)
 	else
 		printf("  knee: %s/s; %s/s was too much\n", best, bad);
 	for (unsigned i = 0; i < sweep->count; i++)
-		if (sweep->runs[i].rate == sweep->best)
+		if (sweep->runs[i].rate == sweep->best || (sweep->best == 0 && i == 0))
 			report_doubts(&sweep->runs[i]);
 }
 
@@ -137,6 +137,18 @@ static int report(struct sweep *sweep)
 	return bench_print_json(document);
 }
 
+/* At the highest rates a server may refuse everything: that is what was asked. It is one success that tells of a server. */
+static int judge(const struct sweep *sweep)
+{
+	int code = EXIT_FAILED;
+	for (unsigned i = 0; i < sweep->count && code != EXIT_OK; i++) {
+		int one = bench_judge(&sweep->runs[i]);
+		code = one != EXIT_FAILED ? one : code;
+	}
+	bench_explain(sweep->plan, code);
+	return code;
+}
+
 int bench_sweep(const struct plan *plan)
 {
 	struct sweep *sweep = calloc(1, sizeof *sweep);
@@ -154,6 +166,8 @@ int bench_sweep(const struct plan *plan)
 	if (error == 0 && plan->refine)
 		error = refine(sweep);
 	int code = bench_exit(error);
+	if (code == EXIT_OK)
+		code = judge(sweep);
 	if (sweep->count > 0 && report(sweep) != EXIT_OK)
 		code = EXIT_FAILED;
 	if (sweep->count > 0 && report_files(plan, sweep->runs, sweep->count) < 0)

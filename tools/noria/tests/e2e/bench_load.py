@@ -71,7 +71,7 @@ def http_answers(_):
             measured, errors = measure(peer.url(), "--connections", 2, *options)
             check(measured["answers"] > 10 and not errors, answer, measured)
     with Peer(answering(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")) as peer:
-        measured, errors = measure(peer.url(), "--connections", 2)
+        measured, errors = measure(peer.url(), "--connections", 2, code=4)
         check(measured["statuses"] == {"4xx": measured["answers"]} and not errors, measured)
 
     def byte_by_byte(connection, _):

@@ -2,6 +2,8 @@
 """What is reported: text, files, arguments, and an early end."""
 
 import csv
+import itertools
+import json
 import os
 import re
 import signal
@@ -10,7 +12,7 @@ import time
 from xml.etree import ElementTree
 
 from e2e.kit import NORIA, PATIENCE, check, equal, test
-from e2e.peer import Peer, answering, bench, measure, milliseconds, ok, run
+from e2e.peer import Peer, answering, bench, measure, milliseconds, ok, requests, run
 
 
 def elements(path, name):
@@ -55,6 +57,48 @@ def the_files(root):
         check("Latency by rate" in texts and {"50/s", "100/s", "200/s"} <= set(texts), texts)
         colours = {each.get("stroke") for each in elements(path("b.svg"), "path") if each.get("class") == "line"}
         check(len(colours) == 4, "three runs, and what is drawn across them", colours)
+
+
+def refusing(connection, _):
+    for _ in requests(connection):
+        connection.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+
+
+@test
+def the_exit_status(_):
+    """What a script can rely on: 0 only if there was an answer that was a success, of each server that is compared."""
+    def by_turns(succeeds):
+        turns = itertools.count()
+
+        def serve(connection, _):
+            for _ in requests(connection):
+                status = b"200 OK" if succeeds(next(turns)) else b"503 Service Unavailable"
+                connection.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")
+        return serve
+
+    def silent(connection, _):
+        while connection.recv(65536):
+            pass
+    moved = answering(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n")
+    short = ["--duration", 0.2, "--warmup", 0, "--connections", 2, "--timeout", 0.1]
+    sweep = ["--rate-sweep", "50,100"]
+    with (Peer(answering(ok())) as good, Peer(refusing) as bad, Peer(by_turns(lambda turn: turn % 5 == 0)) as some, Peer(silent) as mute,
+          Peer(moved) as other, Peer(by_turns(lambda turn: turn > 15)) as late):
+        for arguments, code in [
+            ([good.url()], 0), ([bad.url()], 4), ([some.url()], 0), ([mute.url()], 1), ([other.url()], 0),
+            ([good.url(), *sweep], 0), ([bad.url(), *sweep], 4), ([some.url(), *sweep], 0), ([late.url(), *sweep], 0),
+            ([mute.url(), *sweep], 1),
+            (["--compare", good.url(), other.url(), "--rounds", 1], 0), (["--compare", good.url(), bad.url(), "--rounds", 1], 4),
+            (["--compare", bad.url(), good.url(), "--rounds", 1], 4), (["--compare", bad.url(), mute.url(), "--rounds", 1], 1),
+            (["--compare", mute.url(), good.url(), "--rounds", 1], 1),
+        ]:
+            out, errors = run(*arguments, *short, code=code)
+            equal(("! no answer was a success" in out, errors), (bad.url() in arguments, ""), arguments, out)
+            out, errors = run("--json", *arguments, *short, code=code)
+            check({0: "", 1: "no answer at all", 4: "no success among"}[code] in errors and bool(errors) == bool(code), arguments, errors)
+            check(json.loads(out)["runs"], "it is reported all the same")
+        out, _ = run("--help")
+        check("Exit status: 0 measured" in out and "4 measured, and no answer" in out, out)
 
 
 @test
