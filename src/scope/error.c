@@ -220,18 +220,31 @@ static bool comes_from_below(const struct error *error, const struct noria_site 
 	return caller == error->caller;
 }
 
+/* noria_try() around the very noria_fail(), or around the scope whose deadline passed: that place has been noted. */
+static bool began_here(const struct error *error, const struct noria_site *site)
+{
+	const struct noria_site *last = !error->frame && error->length > 0 ? error->path[error->length - 1] : NULL;
+
+	return last && last->line == site->line && strcmp(last->function, site->function) == 0 &&
+	       strcmp(last->file, site->file) == 0;
+}
+
 int noria_tried_at(int code, const struct noria_site *site, const void *frame, const void *caller)
 {
 	struct error *error = current_error();
+	bool noted;
 
 	if (!error)
 		return code;
 	if (error->code != code || !comes_from_below(error, site, frame, caller))
 		begin_here(error, code);
+	noted = began_here(error, site);
 	if (error->frame != frame)
-		error->inner = error->length;
+		error->inner = error->length - noted;
 	error->frame = frame;
 	error->caller = caller;
+	if (noted)
+		return code;
 	if (error->length < NORIA_FAILURE_PATH_MAX)
 		error->path[error->length++] = site;
 	else

@@ -70,6 +70,56 @@ RULE(G27, an_unannounced_error_begins_where_it_is_given_on)
 	return 0;
 }
 
+static APART int begins_and_gives_on(int code)
+{
+	line_fail = __LINE__ + 1;
+	noria_try(noria_fail(code, "begun"));
+	return 0;
+}
+
+static APART int runs_out_of_time(int code)
+{
+	line_fail = __LINE__ + 1;
+	noria_try(noria_within(1, noria_sleep(noria_sec(1))));
+	return code;
+}
+
+/* Two places, one after the other. */
+static APART int begins_and_then_gives_on(int code)
+{
+	int r = noria_fail(code, "begun");
+
+	line_fail = __LINE__ + 1;
+	noria_try(r);
+	return 0;
+}
+
+/* Each call gives it on at one and the same place. */
+static APART int falls(int depth)
+{
+	if (depth > 0)
+		noria_try(falls(depth - 1));
+	return begins_and_gives_on(-EIO);
+}
+
+/* G27: a place that begins an error, and gives it on as well, is told once; each other one as often as it does. */
+RULE(G27, a_place_that_begins_an_error_and_gives_it_on_is_told_once)
+{
+	for (int i = 0; i < 2; i++) {
+		EXPECT(outer(begins_and_gives_on, -EIO) == -EIO);
+		EXPECT(PATH_IS(line_fail, line_inner, line_outer));
+		EXPECT(outer(runs_out_of_time, -EIO) == -ETIMEDOUT);
+		EXPECT(PATH_IS(line_fail, line_inner, line_outer));
+		EXPECT(inner(begins_and_then_gives_on, -EIO) == -EIO);
+		EXPECT(PATH_IS(line_fail - 3, line_fail, line_inner));
+		EXPECT(falls(3) == -EIO);
+		MUST(noria_last_failure() && noria_last_failure()->path_length == 4);
+		EXPECT(noria_last_failure()->path[0]->line == line_fail);
+		EXPECT(noria_last_failure()->path[3] == noria_last_failure()->path[1]);
+	}
+	return 0;
+}
+
 /* G27: values that are no errors pass, and leave no trace; the type stays. */
 RULE(G27, what_is_no_error_leaves_no_trace)
 {
