@@ -88,43 +88,103 @@ def print_servers(servers):
         last = server.row
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# The picture
+
+LINE, HEAD, MARGIN, GAP = 22, 74, 16, 14  # a line's height; where the first one is; of the picture; between columns
+SPAN, REACH = 300, math.log(8)            # of the axis: so wide, and to 8 times the goal on both sides
+NOTE_WIDTH = 900                          # a note goes on in the next line there, or at the picture's own width
+
+
+def text_width(text, size=13, bold=False):
+    """About how wide it is, rather too much than too little: the font is the reader's, and some are wide."""
+    narrow, wide = " .,:;'|!ijl[](){}/ftI-", "mwMW@%\N{EM DASH}\N{HORIZONTAL ELLIPSIS}"
+    ems = sum(0.4 if each in narrow else 1.0 if each in wide or ord(each) > 0x2e80 else 0.72 if each.isupper() else 0.64
+              for each in text)
+    return ems * size * (1.12 if bold else 1.0)
+
+
+def broken(text, width):
+    """In pieces that fit into the width."""
+    pieces = [""]
+    for word in text.split(" "):
+        if pieces[-1] and text_width(f"{pieces[-1]} {word}") > width:
+            pieces.append("")
+        pieces[-1] += " " * bool(pieces[-1]) + word
+    return pieces
+
+
+def words(x, y, text, **attributes):
+    given = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in attributes.items())
+    return f'<text x="{x:g}" y="{y:g}"{given}>{html.escape(text)}</text>'
+
+
+def said(line):
+    return line.state if line.limit is None else f"goal {line.goal}, {line.state}"
+
+
+def about_text(about):
+    return " · ".join("load " * (key == "load") + text for key, text in about.items())
+
+
+class Picture:
+    """Where things are: the columns are as wide as what stands in them, so that no text reaches a bar or the edge."""
+
+    def __init__(self, about, lines, notes):
+        self.left = math.ceil(2 * MARGIN + max([text_width(line.what) for line in lines], default=0)) + GAP
+        right = max([text_width(f"{line.measured}  {said(line)}") for line in lines] + [text_width("x" * 40, 11)])
+        heads = [text_width(about_text(about)), *(text_width(line.row, bold=True) for line in lines)]
+        self.width = math.ceil(max(self.left + SPAN + GAP + right, MARGIN + max(heads)) + MARGIN)
+        self.notes = [piece for note in notes for piece in broken(note, max(NOTE_WIDTH, self.width - 2 * MARGIN))]
+        longest = max([text_width(piece) for piece in self.notes], default=0)
+        self.width = math.ceil(max(self.width, longest + 2 * MARGIN))
+        rows = sum(line.row != last for line, last in zip(lines, [None, *(line.row for line in lines)]))
+        self.bottom = HEAD + LINE * (len(lines) + rows)
+        self.height = self.bottom + LINE * len(self.notes) + 24
+
+    def position(self, share):
+        return self.left + SPAN * (0.5 + 0.5 * max(-1.0, min(1.0, math.log(share) / REACH)))
+
+    def axis(self, compared):
+        for share in (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8):
+            x = self.position(share)
+            yield (f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{HEAD - 4}" y2="{self.bottom}" '
+                   f'stroke="{"#222" if share == 1 else "#ddd"}"/>')
+            text = "goal" if share == 1 else f"×{share:g}" if share > 1 else f"1/{1 / share:g}"
+            yield words(round(x, 1), HEAD - 8, text, text_anchor="middle", fill="#666", font_size=11)
+        if compared:
+            yield words(self.left + SPAN + 2 * GAP, HEAD - 8, "grey: for comparison, the line is 1", font_size=11,
+                        fill=COLOURS["for comparison"])
+
+    def row(self, y, text):
+        """A row's name stands above its lines, over a band that hides the axis: it may be as long as it likes."""
+        yield f'<rect class="row" x="{MARGIN}" y="{y + 1}" width="{self.width - 2 * MARGIN}" height="{LINE - 2}" fill="#f3f4f6"/>'
+        yield words(MARGIN + 4, y + 15, text, font_weight=600)
+
+    def line(self, y, line):
+        colour, x, middle = COLOURS[line.state], self.position(line.share), self.position(1)
+        yield words(self.left - GAP, y + 15, line.what, text_anchor="end")
+        yield (f'<rect class="bar" x="{min(x, middle):.1f}" y="{y + 5}" width="{max(1.0, abs(x - middle)):.1f}" height="12" '
+               f'fill="{colour}"/>')
+        yield (f'<text x="{self.left + SPAN + GAP}" y="{y + 15}"><tspan fill="{colour}">{html.escape(line.measured)}</tspan>'
+               f'<tspan fill="#666">  {html.escape(said(line))}</tspan></text>')
+
+
 def svg(about, lines, notes):
     """A bar for each line: the share of the limit that is used, on a logarithmic axis; the line in the middle is the goal."""
-    high, top, left, span = 22, 74, 660, 300
-    width, height = left + span + 330, top + high * (len(lines) + len(notes)) + 24
-    reach = math.log(8)
-
-    def position(share):
-        return left + span * (0.5 + 0.5 * max(-1.0, min(1.0, math.log(share) / reach)))
+    picture = Picture(about, lines, notes)
+    width, height = picture.width, picture.height
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
            'font-family="system-ui, sans-serif" font-size="13" fill="#222">',
            f'<rect width="{width}" height="{height}" fill="#fff"/>',
-           '<text x="16" y="26" font-size="17" font-weight="600">noria: goals and what was measured</text>',
-           f'<text x="16" y="46" fill="#666">{html.escape(" · ".join("load " * (key == "load") + text for key, text in about.items()))}</text>']
-    for share in (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8):
-        x = position(share)
-        out.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top - 4}" y2="{top + high * len(lines)}" '
-                   f'stroke="{"#222" if share == 1 else "#ddd"}"/>')
-        text = "goal" if share == 1 else f"×{share:g}" if share > 1 else f"1/{1 / share:g}"
-        out.append(f'<text x="{x:.1f}" y="{top - 8}" text-anchor="middle" fill="#666" font-size="11">{text}</text>')
-    if any(line.limit is None for line in lines):
-        out.append(f'<text x="{left + span + 14}" y="{top - 8}" fill="{COLOURS["for comparison"]}" font-size="11">'
-                   'grey: for comparison, the line is 1</text>')
-    last = None
-    for index, line in enumerate(lines):
-        y, x, middle = top + high * index, position(line.share), position(1)
-        colour = COLOURS[line.state]
+           words(MARGIN, 26, "noria: goals and what was measured", font_size=17, font_weight=600),
+           words(MARGIN, 46, about_text(about), fill="#666"), *picture.axis(any(line.limit is None for line in lines))]
+    y, last = HEAD, None
+    for line in lines:
         if line.row != last:
-            out.append(f'<line x1="16" x2="{width - 16}" y1="{y}" y2="{y}" stroke="#eee"/>')
-            out.append(f'<text x="16" y="{y + 15}" font-weight="600">{html.escape(line.row)}</text>')
-        out.append(f'<text x="{left - 12}" y="{y + 15}" text-anchor="end">{html.escape(line.what)}</text>')
-        out.append(f'<rect x="{min(x, middle):.1f}" y="{y + 5}" width="{max(1.0, abs(x - middle)):.1f}" height="12" '
-                   f'fill="{colour}"/>')
-        said = line.state if line.limit is None else f"goal {line.goal}, {line.state}"
-        out.append(f'<text x="{left + span + 14}" y="{y + 15}">'
-                   f'<tspan fill="{colour}">{html.escape(line.measured)}</tspan>'
-                   f'<tspan fill="#666">  {html.escape(said)}</tspan></text>')
-        last = line.row
-    for index, note in enumerate(notes):
-        out.append(f'<text x="16" y="{top + high * (len(lines) + index) + 20}" fill="#666">{html.escape(note)}</text>')
+            out += picture.row(y, line.row)
+            y += LINE
+        out += picture.line(y, line)
+        y, last = y + LINE, line.row
+    out += [words(MARGIN, picture.bottom + LINE * index + 20, note, fill="#666") for index, note in enumerate(picture.notes)]
     return "\n".join([*out, "</svg>", ""])

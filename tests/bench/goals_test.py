@@ -44,7 +44,7 @@ class Shown(unittest.TestCase):
         svg = "{http://www.w3.org/2000/svg}"
         root = xml.etree.ElementTree.fromstring(text)
         width, height = float(root.get("width")), float(root.get("height"))
-        bars = root.findall(svg + "rect")[1:]
+        bars = [each for each in root.findall(svg + "rect") if each.get("class") == "bar"]
         self.assertEqual([bar.get("fill") for bar in bars],
                          [goals.COLOURS[state] for state in ("reached", "missed", "for comparison")])
         for bar in bars:
@@ -54,6 +54,29 @@ class Shown(unittest.TestCase):
         self.assertIn("0.50  goal ≤ 0.96, reached", words)
         self.assertIn("left out: <go>", words)
         self.assertTrue(all(float(each.get("y")) < height for each in root.iter(svg + "text")))
+
+    def test_long_names_have_room(self):
+        """Whatever is written ends before the axis, beyond it or in a line of its own, and within the picture."""
+        svg, name = "{http://www.w3.org/2000/svg}", "a name of MMMM as no row has had one before, " * 5
+        lines = [Line(name, name, 0.01, 1.0), Line(name, "w", 12345678.0, 1.0, " GiB of memory", interval=(12345670.0, 12345690.0)),
+                 Line("short", "w" * 90, 0.5, None)]
+        root = xml.etree.ElementTree.fromstring(goals.svg({"cpu": name}, lines, [name * 9, "left out: x"]))
+        width, height = float(root.get("width")), float(root.get("height"))
+        bars = [each for each in root.iter(svg + "rect") if each.get("class") == "bar"]
+        axis = [float(each.get("x1")) for each in root.iter(svg + "line")]
+        at_bars = {float(bar.get("y")) + 10 for bar in bars}
+        self.assertEqual(len(bars), 3)
+        for text in root.iter(svg + "text"):
+            x, y, words = float(text.get("x")), float(text.get("y")), "".join(text.itertext())
+            size = goals.text_width(words, float(text.get("font-size") or 13), text.get("font-weight") is not None)
+            begin = {"end": x - size, "middle": x - size / 2}.get(text.get("text-anchor"), x)
+            self.assertTrue(0 < begin and begin + size <= width and 0 < y < height, words)
+            if y in at_bars:
+                self.assertTrue(begin + size < min(axis) or begin > max(axis), words)
+        told = ["".join(each.itertext()) for each in root.iter(svg + "text")]
+        self.assertEqual(told.count(name), 3, "the machine, the row's name, once, and what is measured")
+        self.assertIn("left out: x", told)
+        self.assertIn((name * 9).strip(), " ".join(told), "a long note is broken, and whole")
 
     def test_table(self):
         text = printed(goals.print_table, self.lines)

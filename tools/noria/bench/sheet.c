@@ -14,7 +14,10 @@
 #define HEAD_HEIGHT 96
 #define ROW_HEIGHT  22
 #define MORE_HEIGHT 16 /* of a row's second line */
-#define LABEL_SIZE  42
+#define FONT_SIZE   13
+#define LABEL_LEFT  66
+#define LABEL_WIDTH 312 /* beside the figures */
+#define WHOLE_WIDTH (SHEET_WIDTH - LABEL_LEFT - 40)
 #define MARGIN      10
 
 /* ---- colours ---- */
@@ -97,18 +100,42 @@ static void print_heading(struct sheet *sheet)
 	sheet->top += ROW_HEIGHT;
 }
 
-/* The label, cut where it would reach into the figures; whole under the pointer. */
-static void print_label(const struct sheet *sheet, const char *label)
+/* About how wide a character is, in ems, rather too much than too little: the font is the reader's. */
+static double width_of(const char *character)
 {
-	char text[LABEL_SIZE * 4];
+	if ((unsigned char)*character >= 0x80 || strchr("mwMW@%&", *character))
+		return 1;
+	return strchr(" .,:;'|!ijlftI()[]{}/-", *character) ? 0.4 : *character >= 'A' && *character <= 'Z' ? 0.8 : 0.64;
+}
+
+/* How much of a label has room. Returns: bytes. */
+static size_t fitting(const char *label, double room)
+{
 	size_t at = 0;
-	unsigned characters = 0;
-	for (; label[at] && characters < LABEL_SIZE && at + 4 < sizeof text; characters++) {
+	double width = 0;
+	while (label[at]) {
 		size_t length = words_character(label + at);
+		width += width_of(label + at) * FONT_SIZE;
+		if (width > room)
+			break;
 		at += length ? length : 1;
 	}
+	return at;
+}
+
+/* It would reach into the figures. Then they stand below it. */
+static bool is_long(const char *label)
+{
+	return label[fitting(label, LABEL_WIDTH)] != '\0';
+}
+
+/* Cut where the sheet ends; whole under the pointer. */
+static void print_label(const struct sheet *sheet, const char *label)
+{
+	char text[sizeof sheet->portraits->label];
+	size_t at = fitting(label, is_long(label) ? WHOLE_WIDTH : LABEL_WIDTH);
 	snprintf(text, sizeof text, "%.*s", (int)at, label);
-	fprintf(sheet->out, "<text x=\"66\" y=\"%.1f\" clip-path=\"url(#label)\">", sheet->top);
+	fprintf(sheet->out, "<text x=\"%d\" y=\"%.1f\">", LABEL_LEFT, sheet->top);
 	svg_text(sheet->out, text);
 	if (label[at]) {
 		fputs("\u2026<title>", sheet->out);
@@ -132,10 +159,11 @@ static void print_more(struct sheet *sheet, const struct portrait *portrait)
 {
 	char rate[32];
 	fprintf(sheet->out,
-		"<text class=\"faint\" font-size=\"11\" x=\"66\" y=\"%.1f\">%u connection%s, %u thread%s, %u in "
+		"<text class=\"faint\" font-size=\"11\" x=\"%d\" y=\"%.1f\">%u connection%s, %u thread%s, %u in "
 		"flight, ",
-		sheet->top - ROW_HEIGHT + MORE_HEIGHT, portrait->connections, portrait->connections == 1 ? "" : "s",
-		portrait->threads, portrait->threads == 1 ? "" : "s", portrait->depth);
+		LABEL_LEFT, sheet->top - ROW_HEIGHT + MORE_HEIGHT, portrait->connections,
+		portrait->connections == 1 ? "" : "s", portrait->threads, portrait->threads == 1 ? "" : "s",
+		portrait->depth);
 	if (portrait->rate > 0)
 		fprintf(sheet->out, "open loop at %s/s</text>\n", words_count(rate, sizeof rate, portrait->rate));
 	else
@@ -150,6 +178,8 @@ static void print_row(struct sheet *sheet, unsigned i)
 	fprintf(sheet->out, "<path d=\"M30 %.1fh26\" stroke=\"%s\" stroke-width=\"3\"/>", sheet->top - 4,
 		sheet->colours[i]);
 	print_label(sheet, portrait->label);
+	if (is_long(portrait->label))
+		sheet->top += MORE_HEIGHT;
 	print_cell(sheet, 0, "end", words_count(text, sizeof text, portrait->throughput));
 	print_times(sheet, portrait);
 	print_cell(sheet, 5, portrait->errors > 0 ? "end bad" : "end",
@@ -179,17 +209,18 @@ void sheet_begin(struct sheet *sheet, double charts)
 {
 	bool same = alike(sheet);
 	double rows = (sheet->count + 1) * ROW_HEIGHT + (same ? 0 : sheet->count * MORE_HEIGHT);
+	for (unsigned i = 0; i < sheet->count; i++)
+		rows += is_long(sheet->portraits[i].label) ? MORE_HEIGHT : 0;
 	double height = HEAD_HEIGHT + rows + charts + MARGIN;
 	fprintf(sheet->out,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %.0f\" width=\"%d\" height=\"%.0f\" "
-		"font-family=\"system-ui,sans-serif\" font-size=\"13\" fill=\"#222\">\n"
+		"font-family=\"system-ui,sans-serif\" font-size=\"%d\" fill=\"#222\">\n"
 		"<style>.grid{stroke:#e4e4e4}.frame{fill:none;stroke:#999}.line{fill:none;stroke-linejoin:round}"
 		".end{text-anchor:end}.middle{text-anchor:middle}.title{font-size:15px;font-weight:600}"
 		".large{font-size:22px;font-weight:600}.faint{fill:#666}.bad{fill:#c00;font-weight:600}"
 		"text{font-variant-numeric:tabular-nums}</style>\n"
-		"<clipPath id=\"label\"><rect x=\"66\" width=\"312\" height=\"100%%\"/></clipPath>\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-		SHEET_WIDTH, height, SHEET_WIDTH, height);
+		SHEET_WIDTH, height, SHEET_WIDTH, height, FONT_SIZE);
 	choose_colours(sheet);
 	print_head(sheet, same);
 	sheet->top = HEAD_HEIGHT;

@@ -157,7 +157,7 @@ static void chart_throughput(struct sheet *sheet)
 			most = fmax(most, slice_rate(&sheet->portraits[i], k, length));
 		troubles |= sheet->portraits[i].errors > 0;
 	}
-	axis_round(&panel.y, 0, most > 0 ? most : 1);
+	axis_round(&panel.y, 0, most > 0 ? most * 1.02 : 1); /* no line lies on the frame */
 	panel.x.high = longest(sheet);
 	panel_ticks_y(&panel, words_count);
 	panel_ticks_x(&panel, words_number);

@@ -9,6 +9,7 @@ import random
 import re
 import subprocess
 import time
+from xml.etree import ElementTree
 
 from e2e.kit import NORIA, PATIENCE, check, equal, test
 from e2e.peer import Peer, answering, bench, echoing, measure, ok, run
@@ -60,6 +61,32 @@ def what_was_saved_is_drawn_again(root):
     equal(len({colour for colour, _ in drawn} - {"#444"}), 5, "a colour each", drawn)
     curves = [d for colour, d in drawn if d.count("L") >= 50]
     equal(len(curves), 5, "a curve of percentiles each")
+
+
+@test
+def a_long_label_has_room(root):
+    """Its figures stand below it then; what not even a whole line holds is cut, and whole under the pointer."""
+    def path(name):
+        return os.path.join(root, name)
+
+    def height(file):
+        return float(ElementTree.parse(path(file)).getroot().get("height"))
+    with Peer(echoing) as peer:
+        short = bench(peer.url("tcp"), "--connections", 1, "--svg", path("short.svg"), duration=0.2)
+    for label in "a" * 60, "W" * 60, "W" * 120, "\u20ac" * 52:
+        drawn = {**short, "runs": [{**short["runs"][0], "label": label}]}
+        run("--overlay", save(path("l.json"), drawn), "--svg", path("l.svg"))
+        labels = [each for each in elements(path("l.svg"), "text") if each.get("x") == "66"]
+        figures = [each for each in elements(path("l.svg"), "text") if each.get("x") == "450"][1]
+        equal(len(labels), 1)
+        check(float(figures.get("y")) > float(labels[0].get("y")) + 10, "the figures stand below")
+        check(height("l.svg") > height("short.svg"), "what follows makes room")
+        whole = labels[0].find("{http://www.w3.org/2000/svg}title")
+        told = (labels[0].text if whole is None else whole.text)
+        equal((told, whole is None), (f"l: {label}", len(label) <= 60), "cut only where it has to be")
+        check(len(labels[0].text) * 13 * 0.64 <= 960 - 66, labels[0].text)
+    equal([each.get("y") for each in elements(path("short.svg"), "text") if each.get("x") in ("66", "450")][1:],
+          ["118.0", "118.0"], "a short one stands beside its figures")
 
 
 def overlay(document, code=None):
