@@ -190,6 +190,7 @@ int noria_executors_get(struct loop *loop, struct executors **ret_executors)
 		list_init(&executors->guarded);
 		executors->guard.fire = noria_calls_guard;
 		loop->executors = executors;
+		loop_expect_posts(loop);
 	}
 	*ret_executors = executors;
 	return 0;

@@ -11,6 +11,7 @@
 #include "noria/scope.h"
 #include "op/direct.h"
 #include "op/op.h"
+#include "op/send.h"
 #include "task/loop.h"
 
 #include <errno.h>
@@ -118,10 +119,17 @@ ssize_t noria_recv(int fd, void *buffer, size_t size, int flags)
 	return op_call("recv", dontwait(flags), io_uring_prep_recv, fd, buffer, op_length(size), flags);
 }
 
+ssize_t noria_send_entry(int fd, const void *buffer, size_t size, int flags, unsigned op_flags)
+{
+	return op_call("send", dontwait(flags) | OP_WORKER | op_flags, io_uring_prep_send, fd, buffer, op_length(size),
+		       flags | MSG_NOSIGNAL);
+}
+
 ssize_t noria_send(int fd, const void *buffer, size_t size, int flags)
 {
-	return op_call("send", dontwait(flags) | OP_ATTEMPT | OP_WORKER, io_uring_prep_send, fd, buffer,
-		       op_length(size), flags | MSG_NOSIGNAL);
+	struct task *task = noria_current();
+
+	return likely(task) ? send_some(task, fd, buffer, size, flags) : -ENXIO;
 }
 
 ssize_t noria_recvmsg(int fd, struct msghdr *message, int flags)

@@ -7,6 +7,7 @@
 #include "noria/net.h"
 #include "noria/op.h"
 
+#include "op/send.h"
 #include "scope/scope.h"
 
 #include <errno.h>
@@ -32,30 +33,42 @@ static uint32_t closes_of(struct loop *loop, const struct transfer *transfer)
 	return transfer->step == step_splice ? closes + *loop_closes(loop, transfer->fd_out) : closes;
 }
 
-/* A count of 0 is the end of the input; `size` may be unknown (SIZE_MAX) for vectors. */
-static ssize_t run(struct transfer *transfer)
+/*
+ * From the result of the first step on. A count of 0 is the end of the input; the size may be unknown (SIZE_MAX) for
+ * vectors. `closes` is from before that step.
+ */
+static ssize_t go_on(struct task *task, struct transfer *transfer, uint32_t closes, ssize_t r)
 {
-	struct task *task = noria_current();
 	size_t done = 0;
-	uint32_t closes;
 
-	if (!task)
-		return -ENXIO;
-	task->progress = 0;
-	closes = closes_of(task->loop, transfer);
-	while (done < transfer->size) {
-		ssize_t r = transfer->step(transfer, done);
-
+	for (;;) {
 		if (r < 0 && r != -EINTR)
 			return r;
 		if (r == 0)
 			break;
 		if (r > 0)
 			task->progress = done += (size_t)r;
-		if (done < transfer->size && closes != closes_of(task->loop, transfer))
+		if (done >= transfer->size)
+			break;
+		if (closes != closes_of(task->loop, transfer))
 			return -EBADF; /* closed between two steps: the number may be another's by now */
+		r = transfer->step(transfer, done);
 	}
 	return (ssize_t)done;
+}
+
+static ssize_t run(struct transfer *transfer)
+{
+	struct task *task = noria_current();
+	uint32_t closes;
+
+	if (!task)
+		return -ENXIO;
+	task->progress = 0;
+	if (transfer->size == 0)
+		return 0;
+	closes = closes_of(task->loop, transfer);
+	return go_on(task, transfer, closes, transfer->step(transfer, 0));
 }
 
 static ssize_t step_recv(struct transfer *t, size_t done)
@@ -124,10 +137,28 @@ ssize_t noria_recv_all(int fd, void *buffer, size_t size, int flags)
 	return run(&(struct transfer){.step = step_recv, .fd = fd, .buffer = buffer, .size = size, .flags = flags});
 }
 
+/* Nearly always the first step is all. */
 ssize_t noria_send_all(int fd, const void *buffer, size_t size, int flags)
 {
-	return run(&(struct transfer){
-		.step = step_send, .fd = fd, .buffer = (char *)(uintptr_t)buffer, .size = size, .flags = flags});
+	struct task *task = noria_current();
+	uint32_t closes;
+	ssize_t r;
+
+	if (unlikely(!task))
+		return -ENXIO;
+	task->progress = 0;
+	if (unlikely(size == 0))
+		return 0;
+	closes = *loop_closes(task->loop, fd);
+	r = send_some(task, fd, buffer, size, flags | MSG_WAITALL);
+	if (unlikely(r != (ssize_t)size)) {
+		struct transfer rest = {
+			.step = step_send, .fd = fd, .buffer = (char *)(uintptr_t)buffer, .size = size, .flags = flags};
+
+		return go_on(task, &rest, closes, r);
+	}
+	task->progress = size;
+	return r;
 }
 
 ssize_t noria_read_all(int fd, void *buffer, size_t size)

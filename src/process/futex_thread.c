@@ -108,6 +108,7 @@ int noria_futex_wait_in_thread(struct task *task, const struct futex_waitv *wait
 	memcpy(self.vector + 1, waiters, count * sizeof *waiters);
 	atomic_init(&self.given_up, 0);
 	noria_wait_init(&self.wait, &futex_class);
+	loop_expect_posts(task->loop);
 	r = start(&self);
 	if (r < 0)
 		return r;

@@ -94,11 +94,13 @@ static struct __kernel_timespec to_timespec(int64_t ns)
 	return (struct __kernel_timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 }
 
-static int enter(struct kernel_ring *kernel, unsigned wait, int64_t deadline_ns)
+static inline __attribute__((always_inline)) int enter(struct kernel_ring *kernel, unsigned wait, int64_t deadline_ns)
 {
 	struct io_uring_getevents_arg arg = {.sigmask_sz = _NSIG / 8};
 	struct __kernel_timespec limit;
 	unsigned flags = kernel->enter_flags;
+	void *sent = NULL; /* the argument, where there is a limit */
+	size_t size = 0;
 	int r;
 
 	if (wait > 0 && deadline_ns != INT64_MAX) {
@@ -106,12 +108,13 @@ static int enter(struct kernel_ring *kernel, unsigned wait, int64_t deadline_ns)
 			deadline_ns -= kernel_now(&kernel->ring);
 		limit = to_timespec(deadline_ns > 0 ? deadline_ns : 0);
 		arg.ts = (uint64_t)(uintptr_t)&limit;
+		sent = &arg, size = sizeof arg;
 	} else {
-		flags &= ~IORING_ENTER_ABS_TIMER;
+		flags &= ~(IORING_ENTER_ABS_TIMER | IORING_ENTER_EXT_ARG);
 	}
 	__atomic_store_n(kernel->uring.sq.ktail, kernel->ring.sq_tail, __ATOMIC_RELEASE);
-	r = io_uring_enter2((unsigned)kernel->enter_fd, ring_pending(&kernel->ring), wait, flags, (sigset_t *)&arg,
-			    sizeof arg);
+	r = io_uring_enter2((unsigned)kernel->enter_fd, ring_pending(&kernel->ring), wait, flags, (sigset_t *)sent,
+			    size);
 	switch (r) {
 	case -ETIME:
 	case -EINTR:
@@ -133,7 +136,8 @@ static void kernel_push(struct ring *ring)
 }
 
 /* Valgrind does not know that this call blocks, and holds all other threads meanwhile: look once a millisecond. */
-static int enter_under_valgrind(struct kernel_ring *kernel, unsigned wait, int64_t deadline_ns)
+static __attribute__((noinline)) int enter_under_valgrind(struct kernel_ring *kernel, unsigned wait,
+							  int64_t deadline_ns)
 {
 	for (;;) {
 		int r = enter(kernel, 0, INT64_MAX);
@@ -171,17 +175,23 @@ static int64_t attempt_poll(const struct io_uring_sqe *sqe)
 	return r == 0 ? -EAGAIN : pollfd.revents;
 }
 
+static int64_t kernel_send(struct ring *ring, int fd, const void *buffer, size_t size, int flags)
+{
+	ssize_t r = send(fd, buffer, size, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	(void)ring;
+	return unlikely(r < 0) ? -errno : r;
+}
+
 static int64_t kernel_attempt(struct ring *ring, const struct io_uring_sqe *sqe)
 {
 	void *address = (void *)(uintptr_t)sqe->addr;
 	int flags = (int)sqe->msg_flags | MSG_DONTWAIT | MSG_NOSIGNAL;
 	int64_t r;
 
-	(void)ring;
 	switch (sqe->opcode) {
 	case IORING_OP_SEND:
-		r = send(sqe->fd, address, sqe->len, flags);
-		break;
+		return kernel_send(ring, sqe->fd, address, sqe->len, flags);
 	case IORING_OP_SENDMSG:
 		r = sendmsg(sqe->fd, address, flags);
 		break;
@@ -366,6 +376,7 @@ static const struct ring_class kernel_class = {
 	.enter = kernel_enter,
 	.push = kernel_push,
 	.attempt = kernel_attempt,
+	.send = kernel_send,
 	.send_many = kernel_send_many,
 	.splice_waits = kernel_splice_waits,
 	.provide = kernel_provide,

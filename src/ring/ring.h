@@ -33,6 +33,8 @@ struct ring_class {
 	void (*push)(struct ring *ring);
 	/* Carry out an operation here and now if that cannot block; -EAGAIN when it must be submitted instead. */
 	int64_t (*attempt)(struct ring *ring, const struct io_uring_sqe *sqe);
+	/* The same for a send, which needs no entry for that. */
+	int64_t (*send)(struct ring *ring, int fd, const void *buffer, size_t size, int flags);
 	/*
 	 * As many of these messages as leave without waiting: how many, or when that is none a negative errno; -EAGAIN
 	 * when they must be submitted instead.

@@ -24,6 +24,8 @@ static inline void scope_init(struct scope *scope, struct task *task, struct sco
 	scope->shield = scope->hard = scope->idle = scope->drained = scope->own_grace = scope->checked = false;
 	scope->timer.node.prev = NULL;
 	list_init(&scope->children);
+	if (deadline_ns != NORIA_FOREVER)
+		task->loop->limits++;
 }
 
 /* What comes from the parent. */
@@ -72,6 +74,8 @@ static inline void scope_leave(struct scope *scope, const struct noria_site *sit
 
 	invariant(!scope->inner && list_empty(&scope->children));
 	scope->closed = site;
+	if (scope->deadline != NORIA_FOREVER)
+		scope->task->loop->limits--;
 	if (unlikely(timer_armed(&scope->timer)))
 		noria_timer_clear(scope->task->loop, &scope->timer);
 	if (unlikely(scope->cancelled) && !(parent && parent->cancelled))

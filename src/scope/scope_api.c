@@ -150,6 +150,7 @@ int noria_scope_set_deadline(struct noria_scope *storage, int64_t deadline_ns)
 	r = scope->hard ? noria_scope_refuse_hard(deadline_ns, scope->site) : 0;
 	if (r < 0)
 		return r;
+	scope->task->loop->limits += (deadline_ns != NORIA_FOREVER) - (scope->deadline != NORIA_FOREVER);
 	scope->deadline = deadline_ns;
 	noria_scope_refresh(scope);
 	/*

@@ -258,6 +258,14 @@ static int64_t sim_attempt(struct ring *base, const struct io_uring_sqe *sqe)
 	return sim_request_attempt(&request);
 }
 
+static int64_t sim_send(struct ring *base, int fd, const void *buffer, size_t size, int flags)
+{
+	struct io_uring_sqe sqe = {0};
+
+	io_uring_prep_send(&sqe, fd, buffer, size, flags | MSG_NOSIGNAL);
+	return sim_attempt(base, &sqe);
+}
+
 static int sim_send_many(struct ring *base, int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
 	for (unsigned i = 0; i < count; i++) {
@@ -341,6 +349,7 @@ static const struct ring_class sim_class = {
 	.enter = sim_enter,
 	.push = sim_push,
 	.attempt = sim_attempt,
+	.send = sim_send,
 	.send_many = sim_send_many,
 	.splice_waits = sim_splice_waits,
 	.provide = sim_provide,

@@ -32,6 +32,7 @@ struct bridge *noria_bridge_get(struct loop *loop)
 		pthread_mutex_init(&bridge->lock, NULL);
 		bridge->loop = loop;
 		loop->bridge = bridge;
+		loop_expect_posts(loop);
 	}
 	atomic_fetch_add_explicit(&bridge->references, 1, memory_order_relaxed);
 	return bridge;

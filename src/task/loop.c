@@ -122,7 +122,7 @@ int noria_loop_open(struct loop *loop, const struct noria_config *config)
 
 void noria_loop_close(struct loop *loop)
 {
-	invariant(loop->tasks_alive == 0 && loop->in_flight == 0);
+	invariant(loop->tasks_alive == 0 && loop->in_flight == 0 && loop->limits == 0);
 	loop->ring->class->close(loop->ring);
 	noria_stack_pool_done(&loop->stacks);
 	free_tables(loop);
@@ -132,6 +132,7 @@ void noria_loop_post(struct loop *loop, struct remote *remote)
 {
 	struct remote *head = atomic_load(&loop->remotes);
 
+	invariant(loop->expects_posts);
 	do
 		remote->next = head;
 	while (!atomic_compare_exchange_weak(&loop->remotes, &head, remote));
@@ -286,6 +287,18 @@ static inline void heed_signals(struct loop *loop)
 		loop->on_signal(loop);
 }
 
+/*
+ * Does anyone ask how late it is: a time limit, a timer, or watch_replies()? Of what a turn does for a lone completion,
+ * reading the clock is the dearest besides the system call.
+ */
+static inline bool needs_time(const struct loop *loop)
+{
+	const struct ring *ring = loop->ring;
+
+	return loop->limits > 0 || heap_first(&loop->timers) || ring_ready(ring) >= ring->reply_batch ||
+	       ring->simulated;
+}
+
 static void turn(struct loop *loop)
 {
 	bool sleep;
@@ -305,7 +318,8 @@ static void turn(struct loop *loop)
 	if (unlikely(sleep && loop->spin.max_ns > 0))
 		sleep = !spin(loop);
 	if (sleep) {
-		atomic_store(&loop->asleep, true);
+		if (loop->expects_posts)
+			atomic_store(&loop->asleep, true); /* a fence: before the last look */
 		sleep = !has_work(loop);
 	}
 	if (unlikely(sleep && is_stuck(loop)))
@@ -313,7 +327,8 @@ static void turn(struct loop *loop)
 	if (sleep || ring_pending(loop->ring) > 0 || ring_needs_enter(loop->ring))
 		enter(loop, sleep);
 	atomic_store_explicit(&loop->asleep, false, memory_order_relaxed);
-	loop->now = noria_loop_clock(loop);
+	if (needs_time(loop))
+		loop->now = noria_loop_clock(loop);
 	noria_submissions_reap(loop);
 	grow_if_crowded(loop);
 	noria_timers_fire(loop);

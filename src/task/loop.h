@@ -63,68 +63,69 @@ struct loop {
 	/* what a switch touches */
 	struct task *current; /* NULL on the hub */
 	struct fifo ready;
-	unsigned budget; /* switches left in this turn */
+	unsigned budget;      /* switches left in this turn */
+	unsigned turn_budget; /* switches in each turn; less of a test kit */
 	struct context hub;
 	struct inspection *inspection; /* set while a parked task is resumed only to be asked */
 
 	/* what an operation touches */
 	struct ring *ring;
-	int64_t now; /* the time when this turn began */
+	int64_t now; /* the time when this turn began, or before: nobody asked (needs_time()) */
 	uint64_t generation;
 	unsigned batch;       /* completions that this turn has begun with */
 	unsigned reply_pause; /* so many crowded turns more in which replies shall not wait for others */
 	size_t in_flight;
-	struct list *flying; /* LOOP_FD_BUCKETS lists */
-	struct list backlog; /* submissions that found no room */
-	struct list cancels; /* submissions that wait for an entry to be cancelled with */
-	struct list asked;   /* cancelled by an entry, but not ended yet */
-	struct timer ask_again;
-	int64_t ask_again_ns;
-	struct list pairs;    /* in flight, with a second descriptor */
-	struct list uses;     /* of descriptors, by other threads (struct fd_use) */
-	struct list closings; /* descriptors that are being closed */
+	struct list *flying;         /* LOOP_FD_BUCKETS lists */
+	struct noria_blocks *blocks; /* pools of memory for O_DIRECT, made on first use */
 	uint32_t *closes;     /* how often each descriptor was closed: 2 * LOOP_FDS counters, see loop_closes() */
-	struct heap timers;
-	bool timeouts_linked;
+	struct list backlog;  /* submissions that found no room */
+	struct list cancels;  /* submissions that wait for an entry to be cancelled with */
+	struct list asked;    /* cancelled by an entry, but not ended yet */
+	struct list closings; /* descriptors that are being closed */
 
-	/* other threads, and signal handlers */
+	/* what a turn touches; other threads and signal handlers among it */
 	_Atomic(struct remote *) remotes;
 	atomic_bool asleep;
+	bool expects_posts; /* from other threads: it tells them when it sleeps */
+	bool timeouts_linked;
+	bool crowded;             /* the completion queue overflowed: grow */
 	atomic_uint signals;      /* SIGINT and SIGTERM so far */
 	unsigned signals_handled; /* of these, by on_signal */
-	void (*on_signal)(struct loop *loop);
-
-	struct spin spin;
-
+	size_t tasks_alive;
+	size_t limits;   /* open scopes that have a deadline */
 	size_t external; /* tasks parked on waits that something outside their runtime may complete */
+	struct spin spin;
+	void (*arrange)(
+		struct loop *loop); /* a test kit's: puts first whom the turn shall begin with; NULL: as they came */
+	struct heap timers;
+
+	struct timer ask_again;
+	int64_t ask_again_ns;
+	struct list pairs; /* in flight, with a second descriptor */
+	struct list uses;  /* of descriptors, by other threads (struct fd_use) */
+	void (*on_signal)(struct loop *loop);
 	/*
 	 * Asked before a sleep from which nothing that is known of can wake a task: true if there is to be none.
 	 * `sure`: not even a signal can.
 	 */
 	bool (*on_stuck)(struct loop *loop, bool sure);
 
-	/* of a test kit */
-	unsigned turn_budget;               /* switches in each turn */
-	void (*arrange)(struct loop *loop); /* puts first whom the turn shall begin with; NULL: as they came */
-
 	struct stack_pool stacks;
-	size_t stack_size, tasks_alive, tasks_max;
+	size_t stack_size, tasks_max;
 	uint64_t last_task_id;
 	struct list tasks;
 
 	struct noria_config config; /* with the defaults filled in */
 	uint64_t overflows;         /* times the completion queue was too small (nothing is lost, see ring.h) */
-	bool crowded;               /* the completion queue overflowed: grow */
 
 	struct drain *drain; /* how this run ends: noria_run()'s */
 
 	/* made on first use by the floors above, freed by noria_run() */
 	struct executors *executors;
-	struct buffers *buffers[2];  /* for messages, for bytes */
-	uint16_t buffer_group;       /* the next to be given a ring of buffers */
-	struct noria_blocks *blocks; /* pools of memory for O_DIRECT */
-	struct direct *direct;       /* the table of direct descriptors */
-	struct bridge *bridge;       /* by which other threads reach it, as long as it is there */
+	struct buffers *buffers[2]; /* for messages, for bytes */
+	uint16_t buffer_group;      /* the next to be given a ring of buffers */
+	struct direct *direct;      /* the table of direct descriptors */
+	struct bridge *bridge;      /* by which other threads reach it, as long as it is there */
 
 	struct storage_note notes[LOOP_NOTES]; /* of streams and writers that were opened last, by address */
 
@@ -203,7 +204,13 @@ void noria_loop_close(struct loop *loop);
 void noria_loop_run(struct loop *loop);
 void noria_loop_run_ready(struct loop *loop);
 
-/* Hand work to a loop from any thread. */
+/* Before there is a thread that may post: from then on the loop tells when it sleeps. On its own thread. */
+static inline void loop_expect_posts(struct loop *loop)
+{
+	loop->expects_posts = true;
+}
+
+/* Hand work to a loop from any thread, after loop_expect_posts(). */
 void noria_loop_post(struct loop *loop, struct remote *remote);
 /* Count a signal for a loop, from its handler on any thread. */
 void noria_loop_signal(struct loop *loop);

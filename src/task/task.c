@@ -45,7 +45,7 @@ static inline void fetch_next(const struct fifo_node *next)
 	if (!next)
 		return;
 	context_prefetch(&container_of(next, struct task, ready)->context);
-	for (int line = 0; next->next && line < 4; line++)
+	for (int line = 0; next->next && line < 2; line++)
 		__builtin_prefetch((const char *)next->next + 64 * line);
 }
 
@@ -209,7 +209,7 @@ int noria_task_new(struct loop *loop, size_t object_size, const struct task_spec
 		return r;
 	top = stack->low + stack->size - colour(stack);
 	task = (struct task *)(((uintptr_t)top - object_size - 15 - spec->extra - 63) & ~(uintptr_t)63);
-	memset((char *)task + offsetof(struct task, wait), 0, sizeof *task - offsetof(struct task, wait));
+	memset(&task->wait, 0, offsetof(struct task, leftovers) - offsetof(struct task, wait));
 	task->loop = loop;
 	task->fn = spec->fn;
 	task->arg = spec->arg;
@@ -316,9 +316,11 @@ void noria_wait_park(struct wait *wait)
 		return;
 	}
 	task->wait = wait;
-	task->loop->external += external;
+	if (unlikely(external))
+		task->loop->external++;
 	noria_task_park(task);
-	task->loop->external -= external;
+	if (unlikely(external))
+		task->loop->external--;
 	task->wait = NULL;
 	invariant(wait->done);
 }

@@ -50,9 +50,26 @@ struct cork {
 };
 
 struct task {
+	/* what a switch and a wait touch, on two cache lines */
 	struct context context;
 	struct fifo_node ready; /* link in the run queue */
 	struct loop *loop;
+	/* a new task has zeroes from here on */
+	struct wait *wait;   /* what it is parked on */
+	struct scope *scope; /* its innermost scope: floor 3's */
+	struct cork *corks;
+	enum task_state state;
+	bool has_run;
+	bool has_sent;        /* on a socket, and has not waited for anything else since */
+	bool copied;          /* its last zero-copy send copied all the same */
+	uint16_t persona;     /* on which host of a simulated world; the spawner's */
+	unsigned turned_away; /* times it was told -ECANCELED since it was last not cancelled: floor 3's */
+	size_t progress;      /* bytes moved by its last whole transfer */
+	struct scope *outermost;
+	struct stack *stack;
+	int result;
+	struct values *values; /* its context values, NULL: none; floor 3's */
+	/* and to here */
 	struct list leftovers;
 	void (*on_end)(struct task *task);
 	noria_task_fn *fn;
@@ -61,21 +78,6 @@ struct task {
 	const struct noria_site *site; /* where it was spawned */
 	uint64_t id;
 	struct list all; /* link in loop->tasks */
-	/* a new task has zeroes from here on */
-	struct wait *wait;   /* what it is parked on */
-	struct scope *scope; /* its innermost scope: floor 3's */
-	struct scope *outermost;
-	struct stack *stack;
-	unsigned turned_away; /* times it was told -ECANCELED since it was last not cancelled: floor 3's */
-	size_t progress;      /* bytes moved by its last whole transfer */
-	int result;
-	enum task_state state;
-	struct cork *corks;
-	bool has_run;
-	bool has_sent;         /* on a socket, and has not waited for anything else since */
-	uint16_t persona;      /* on which host of a simulated world; the spawner's */
-	bool copied;           /* its last zero-copy send copied all the same */
-	struct values *values; /* its context values, NULL: none; floor 3's */
 };
 
 struct task_spec {

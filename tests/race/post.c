@@ -77,6 +77,7 @@ static int root(void *arg)
 	pthread_t thread;
 
 	loop = noria_loop;
+	loop_expect_posts(loop);
 	watchable = loop->ring->watchable;
 	memset(next, 0, sizeof next);
 	total = 0;

@@ -252,6 +252,7 @@ static void until_asleep(void)
 
 static void start_helper(void *(*fn)(void *), void *arg)
 {
+	loop_expect_posts(noria_loop); /* it shall tell when it sleeps */
 	atomic_store(&sleeping_loop, noria_loop);
 	MUST(pthread_create(&helper, NULL, fn, arg) == 0);
 }
@@ -408,6 +409,7 @@ static int offload_then_release(void *arg)
 
 	MUST(noria_group_open(&group) == 0);
 	MUST(noria_spawn(&group, wait_for_lock, &lock) == 0);
+	loop_expect_posts(noria_loop); /* it shall tell when it sleeps */
 	atomic_store(&sleeping_loop, noria_loop);
 	EXPECT(noria_offload(return_once_asleep, arg) == 0);
 	release(&lock);

@@ -238,14 +238,12 @@ RULE(R05, a_transfer_looks_at_cancellation_between_steps)
 	return 0;
 }
 
-static int64_t (*true_attempt)(struct ring *ring, const struct io_uring_sqe *sqe);
+static int64_t (*true_send)(struct ring *ring, int fd, const void *buffer, size_t size, int flags);
 static int interruptions;
 
-static int64_t interrupted_attempt(struct ring *ring, const struct io_uring_sqe *sqe)
+static int64_t interrupted_send(struct ring *ring, int fd, const void *buffer, size_t size, int flags)
 {
-	if (sqe->opcode == IORING_OP_SEND && interruptions-- > 0)
-		return -EINTR;
-	return true_attempt(ring, sqe);
+	return interruptions-- > 0 ? -EINTR : true_send(ring, fd, buffer, size, flags);
 }
 
 /* R08: a step that a signal interrupted is done again. */
@@ -257,8 +255,8 @@ RULE(R08, an_interrupted_step_is_repeated)
 	int pair[2];
 
 	inside_pair(pair);
-	true_attempt = class->attempt;
-	interrupted.attempt = interrupted_attempt;
+	true_send = class->send;
+	interrupted.send = interrupted_send;
 	interruptions = 3;
 	noria_loop->ring->class = &interrupted;
 	EXPECT(noria_send_all(pair[1], "0123456789", 10, 0) == 10);

@@ -60,6 +60,7 @@ static void bring_news(void)
 		complete();
 	} else if (news == POST) {
 		remote.run = run_remote;
+		loop_expect_posts(noria_loop);
 		noria_loop_post(noria_loop, &remote);
 	} else if (news == SIGNAL) {
 		noria_loop_signal(noria_loop);
