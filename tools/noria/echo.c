@@ -52,13 +52,13 @@ static ssize_t receive(const struct connection *connection, void *buffer, size_t
 
 static int echo_stream(void *arg)
 {
-	const struct connection *connection = arg;
-	int fd = connection->fd;
+	const struct connection connection = *(const struct connection *)arg; /* nearer than where the spawner left it */
+	int fd = connection.fd;
 	struct noria_recv_stream stream;
 	const void *data;
 	if (noria_recv_stream_open(&stream, fd) == 0) {
 		ssize_t size;
-		while ((size = next(connection, &stream, &data)) > 0)
+		while ((size = next(&connection, &stream, &data)) > 0)
 			if (noria_send_all(fd, data, (size_t)size, 0) < 0)
 				break;
 		noria_recv_stream_close(&stream);
@@ -69,11 +69,11 @@ static int echo_stream(void *arg)
 
 static int echo_recv(void *arg)
 {
-	const struct connection *connection = arg;
-	int fd = connection->fd;
+	const struct connection connection = *(const struct connection *)arg;
+	int fd = connection.fd;
 	char buffer[BUFFER_SIZE];
 	ssize_t size;
-	while ((size = receive(connection, buffer, sizeof buffer)) > 0)
+	while ((size = receive(&connection, buffer, sizeof buffer)) > 0)
 		if (noria_send_all(fd, buffer, (size_t)size, 0) < 0)
 			break;
 	noria_close(fd);
