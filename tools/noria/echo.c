@@ -52,7 +52,8 @@ static ssize_t receive(const struct connection *connection, void *buffer, size_t
 
 static int echo_stream(void *arg)
 {
-	const struct connection connection = *(const struct connection *)arg; /* nearer than where the spawner left it */
+	const struct connection connection =
+		*(const struct connection *)arg; /* nearer than where the spawner left it */
 	int fd = connection.fd;
 	struct noria_recv_stream stream;
 	const void *data;
