@@ -207,7 +207,8 @@ void noria_loop_run_ready(struct loop *loop);
 /* Before there is a thread that may post: from then on the loop tells when it sleeps. On its own thread. */
 static inline void loop_expect_posts(struct loop *loop)
 {
-	loop->expects_posts = true;
+	if (!loop->expects_posts) /* which those threads read, once there is one */
+		loop->expects_posts = true;
 }
 
 /* Hand work to a loop from any thread, after loop_expect_posts(). */
