@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "base/message.h"
 #include "noria/offload.h"
+#include "ring/ring.h"
 #include "scope/failure.h"
 #include "scope/scope.h"
 #include "scope/value.h"
@@ -159,6 +160,48 @@ static void guard(struct call *call)
 	arm_guard(call->home);
 }
 
+/* ---- waking late: see pool.h ---- */
+
+static bool may_wake_late(const struct call *call)
+{
+	const struct executors *home = call->home;
+	const struct loop *loop = home->loop;
+
+	if (fifo_empty(&loop->ready))
+		return false; /* nobody is left in this turn who might call too */
+	return loop->ring->simulated || (home->only_cpu >= 0 && home->only_cpu == call->executor->only_cpu);
+}
+
+static void wake_late(struct call *call)
+{
+	struct executors *home = call->home;
+
+	list_push_back(&home->late, &call->guard);
+	if (home->waking_posted)
+		return;
+	home->waking_posted = true;
+	noria_loop_post(home->loop, &home->waking);
+}
+
+void noria_calls_wake(struct remote *remote)
+{
+	struct executors *executors = container_of(remote, struct executors, waking);
+	struct noria_executor *last = NULL;
+	struct list *node;
+	bool to_guard = false;
+
+	executors->waking_posted = false;
+	while ((node = list_pop_front(&executors->late))) {
+		struct call *call = list_entry(node, struct call, guard);
+
+		if (call->executor != last)
+			to_guard = noria_pool_wake(call->executor);
+		last = call->executor;
+		if (to_guard)
+			guard(call);
+	}
+}
+
 /* What a thread reads of the caller's values: lent while the caller waits, or a reference that may outlast it. */
 static int take_values(struct call *call, struct task *task)
 {
@@ -234,7 +277,7 @@ static int make(struct task *task, struct call *call, enum call_state *ret_state
 	struct noria_executor *executor = call->executor;
 	const struct noria_site *site = call->site;
 	struct offload offload = {.call = call};
-	bool stuck;
+	bool late = may_wake_late(call), stuck;
 	int r;
 
 	*ret_state = CALL_NEW;
@@ -243,14 +286,16 @@ static int make(struct task *task, struct call *call, enum call_state *ret_state
 		return r;
 	call->offload = &offload;
 	noria_wait_init(&offload.wait, &offload_class);
-	r = noria_pool_submit(call, &stuck);
+	r = noria_pool_submit(call, late, &stuck);
 	if (unlikely(stuck))
 		report_stuck(task, executor, site);
 	if (r < 0) {
 		return_values(call);
 		return refuse_full(executor);
 	}
-	if (r > 0)
+	if (r > 0 && late)
+		wake_late(call);
+	else if (r > 0)
 		guard(call);
 	scope_wait(task, &offload.wait);
 	if (unlikely(offload.stuck))

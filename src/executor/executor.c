@@ -62,6 +62,18 @@ static int check_options(const struct noria_executor_options *options)
 	return 0;
 }
 
+/* -1: there are several. */
+static int only_of(const cpu_set_t *cpus)
+{
+	int cpu = 0;
+
+	if (CPU_COUNT(cpus) != 1)
+		return -1;
+	while (!CPU_ISSET((size_t)cpu, cpus))
+		cpu++;
+	return cpu;
+}
+
 /* The processors for its threads: those that were asked for, as far as the process may have them, or all of these. */
 static int fill_cpus(const struct noria_executor_options *options, cpu_set_t *ret_cpus)
 {
@@ -116,6 +128,7 @@ static void init(struct noria_executor *executor, const char *name, const struct
 	executor->nice = options->nice;
 	executor->average_ns = CALL_LONG_NS;
 	executor->pinned = options->cpus_count > 0;
+	executor->only_cpu = only_of(&executor->cpus);
 	if (options->spin_ns != NORIA_SPIN_NEVER && CPU_COUNT(&executor->cpus) > 1)
 		executor->spin_ns = options->spin_ns ? options->spin_ns : SPIN_NS;
 	pthread_mutexattr_init(&attributes);
@@ -178,6 +191,13 @@ void noria_executor_unref(struct noria_executor *executor)
 
 /* ---- a runtime's own ---- */
 
+static int own_cpu(void)
+{
+	cpu_set_t allowed;
+
+	return sched_getaffinity(0, sizeof allowed, &allowed) < 0 ? -1 : only_of(&allowed);
+}
+
 int noria_executors_get(struct loop *loop, struct executors **ret_executors)
 {
 	struct executors *executors = loop->executors;
@@ -188,6 +208,9 @@ int noria_executors_get(struct loop *loop, struct executors **ret_executors)
 			return noria_refuse(-ENOMEM, "no memory for an executor");
 		executors->loop = loop;
 		list_init(&executors->guarded);
+		list_init(&executors->late);
+		executors->only_cpu = own_cpu();
+		executors->waking.run = noria_calls_wake;
 		executors->guard.fire = noria_calls_guard;
 		loop->executors = executors;
 		loop_expect_posts(loop);

@@ -7,11 +7,11 @@
 #define NORIA_EXECUTOR_EXECUTOR_H
 
 #include "base/list.h"
+#include "task/loop.h"
 #include "task/timer.h"
 
 #include <stdatomic.h>
 
-struct loop;
 struct noria_executor;
 
 struct executors {
@@ -19,6 +19,10 @@ struct executors {
 	struct noria_executor *blocking, *compute, *names; /* NULL: not used yet */
 	struct list guarded;                               /* calls, until they return: see pool.h */
 	struct timer guard;
+	int only_cpu;         /* that the loop's thread may run on; or -1: it has several */
+	struct list late;     /* calls for which nobody has been woken yet: see pool.h */
+	struct remote waking; /* posted to its own loop: wakes somebody for these */
+	bool waking_posted;
 	atomic_uint posting; /* threads between the first and the last instruction of noria_loop_post() */
 };
 
@@ -33,6 +37,8 @@ void noria_executors_free(struct loop *loop);
 
 /* The timer of guarded calls; in call.c. */
 void noria_calls_guard(struct timer *timer);
+/* For late calls: the turn's tasks have run; there too. */
+void noria_calls_wake(struct remote *remote);
 
 /* How many forks led to this process, counted from the first executor. */
 unsigned noria_executor_forks(void);

@@ -176,6 +176,12 @@ static bool has_reserve(const struct noria_executor *executor)
 	return executor->sleeping || executor->threads < executor->threads_max;
 }
 
+/* Under the lock: more calls wait than workers are about to look. */
+static bool wants_lookers(const struct noria_executor *executor)
+{
+	return atomic_load_explicit(&executor->queued, memory_order_relaxed) > executor->looking;
+}
+
 /* Under the lock: calls wait, and no thread has an end in sight. True once, until one of them is back all the same. */
 static bool is_stuck(struct noria_executor *executor)
 {
@@ -186,10 +192,10 @@ static bool is_stuck(struct noria_executor *executor)
 	return true;
 }
 
-int noria_pool_submit(struct call *call, bool *ret_stuck)
+int noria_pool_submit(struct call *call, bool late, bool *ret_stuck)
 {
 	struct noria_executor *executor = call->executor;
-	struct worker *worker;
+	struct worker *worker = NULL;
 	bool guard;
 
 	list_init(&call->node);
@@ -206,11 +212,27 @@ int noria_pool_submit(struct call *call, bool *ret_stuck)
 		return -EBUSY;
 	}
 	*ret_stuck = is_stuck(executor);
-	worker = noria_pool_rouse(executor, true);
-	guard = atomic_load_explicit(&executor->queued, memory_order_relaxed) > executor->looking;
+	if (!late)
+		worker = noria_pool_rouse(executor, true);
+	guard = wants_lookers(executor);
 	call->taken = executor->taken;
 	pthread_mutex_unlock(&executor->lock);
 	noria_pool_awaken(worker);
+	return guard;
+}
+
+bool noria_pool_wake(struct noria_executor *executor)
+{
+	struct worker *worker;
+	bool guard;
+
+	pthread_mutex_lock(&executor->lock);
+	worker = noria_pool_rouse(executor, true);
+	pthread_mutex_unlock(&executor->lock);
+	noria_pool_awaken(worker); /* it may run all of them meanwhile */
+	pthread_mutex_lock(&executor->lock);
+	guard = wants_lookers(executor);
+	pthread_mutex_unlock(&executor->lock);
 	return guard;
 }
 

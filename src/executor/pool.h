@@ -10,9 +10,16 @@
  * was queued while fewer workers were about to look than calls waited is kept in a list by its loop until it returns,
  * and as long as that list is not empty the loop's timer looks whether the queue moves, and wakes somebody if not.
  *
- * Why no call is forgotten: the calls that wait are at most as many as the workers about to look, plus the guarded
- * calls that wait or run. A call that is not guarded adds one to the first when there was a looker for it; a worker
- * that takes a call leaves both sides equal; one that has ended a call looks at the queue by itself.
+ * Where the loop and its workers have one processor between them, a worker that is woken runs at once in the loop's
+ * place: it would find one call, end it, and sleep before the next task makes another. So a call that is made while
+ * other tasks are ready to run is `late`: nobody is woken for it until these have had their turn. The loop posts that
+ * to itself, and before it sleeps it does what is posted. A late call starts no later than an operation, which is
+ * submitted at the end of the turn too. In a simulated world, which has no processors, calls are late as well.
+ *
+ * Why no call is forgotten: the calls that wait are at most as many as the workers about to look, plus the guarded and
+ * late calls that wait or run. A call that is neither adds one to the first when there was a looker for it; a worker
+ * that takes a call leaves both sides equal; one that has ended a call looks at the queue by itself. Late calls become
+ * guarded ones at the end of the turn, unless as many are about to look by then as calls wait.
  */
 #ifndef NORIA_EXECUTOR_POOL_H
 #define NORIA_EXECUTOR_POOL_H
@@ -103,6 +110,7 @@ struct noria_executor {
 	bool pinned;
 	cpu_set_t cpus;
 	int64_t spin_ns; /* 0: never */
+	int only_cpu;    /* that its threads may run on; or -1: they have several */
 
 	pthread_mutex_t lock; /* for everything below; who only spins reads the atomics */
 	struct list queue[PRIORITIES];
@@ -146,10 +154,12 @@ extern __thread struct call *noria_call_running;
 
 /*
  * Queue a call, or let it wait for a place. Returns 0, or 1 when it is to be guarded, or -EBUSY when there is no place
- * and it may not wait. *ret_stuck: calls wait, and every thread runs an abandoned one; true once, until one of these
- * has ended. Loop's thread.
+ * and it may not wait. `late`: wakes nobody, and 1 says that it is to be kept until noria_pool_wake(). *ret_stuck:
+ * calls wait, and every thread runs an abandoned one; true once, until one of these has ended. Loop's thread.
  */
-int noria_pool_submit(struct call *call, bool *ret_stuck);
+int noria_pool_submit(struct call *call, bool late, bool *ret_stuck);
+/* For the late calls of an executor: wake somebody if need be. True: they are to be guarded. */
+bool noria_pool_wake(struct noria_executor *executor);
 /* For a guarded call: wake somebody if the queue has not moved since. False: there is nothing to guard just now. */
 bool noria_pool_prod(struct call *call);
 /*

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Offloaded calls of several runtimes, and cancels that race with their completion. A call either ran, and then its
- * result was delivered, or never ran, and then its argument was not touched. It sees its own caller's context values, while
- * tasks that share them come and go. `offload [seed]`.
+ * Offloaded calls of several runtimes, half of them on one processor, and cancels that race with their completion. A
+ * call either ran, and then its result was delivered, or never ran, and then its argument was not touched. It sees its
+ * own caller's context values, while tasks that share them come and go. `offload [seed]`.
  */
 #include "race.h"
 
+#include <sched.h>
 #include <time.h>
 
 enum { THREADS = 4, TASKS = 12, CALLS = RACE_SANITIZED ? 60 : 400 };
@@ -65,10 +66,26 @@ static int root(void *arg)
 	return noria_group_close(&group, 0);
 }
 
+/* Where there is one processor, calls wake threads in another way. */
+static void keep_to_one_processor(void)
+{
+	cpu_set_t allowed, only;
+	size_t cpu = 0;
+
+	CHECK(sched_getaffinity(0, sizeof allowed, &allowed) == 0);
+	while (!CPU_ISSET(cpu, &allowed))
+		cpu++;
+	CPU_ZERO(&only);
+	CPU_SET(cpu, &only);
+	CHECK(sched_setaffinity(0, sizeof only, &only) == 0);
+}
+
 static void *thread(void *arg)
 {
 	uint64_t seed = race_seed + *(unsigned *)arg;
 
+	if (*(unsigned *)arg % 2)
+		keep_to_one_processor();
 	for (unsigned threads = 1; threads <= 3; threads++) {
 		struct noria_config config = {.executor_threads = threads, .executor_queue = 4};
 

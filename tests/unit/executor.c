@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Executors: options, priorities, niceness and processors of the threads, short calls that are followed by long ones, what
- * a wait says, threads that cannot be had, and a fork.
+ * Executors: options, priorities, niceness and processors of the threads, short calls that are followed by long ones, when
+ * somebody is woken, what a wait says, threads that cannot be had, and a fork.
  */
 #include "unit.h"
 
@@ -288,6 +288,202 @@ UNIT(executor, long_calls_among_short_ones_get_threads)
 	}
 	pthread_barrier_destroy(&barrier);
 	noria_executor_unref(executor);
+	return 0;
+}
+
+/* ---- when somebody is woken ---- */
+
+static unsigned roused; /* threads that the loop has started or woken */
+
+static int start_counted(struct worker *worker)
+{
+	roused += noria_loop != NULL;
+	return noria_kernel_threads.start(worker);
+}
+
+static void wake_counted(struct worker *worker)
+{
+	roused += noria_loop != NULL;
+	noria_kernel_threads.wake(worker);
+}
+
+/* Count what the loop rouses from here on; on one processor if so told. Returns false when there is but one. */
+static bool watch_rousing(bool one, cpu_set_t *ret_before)
+{
+	static struct thread_class counted;
+	cpu_set_t only;
+	size_t cpu = 0;
+
+	MUST(sched_getaffinity(0, sizeof *ret_before, ret_before) == 0);
+	counted = noria_kernel_threads;
+	counted.start = start_counted;
+	counted.wake = wake_counted;
+	noria_threads = &counted;
+	roused = 0;
+	if (one) {
+		while (!CPU_ISSET(cpu, ret_before))
+			cpu++;
+		CPU_ZERO(&only);
+		CPU_SET(cpu, &only);
+		MUST(sched_setaffinity(0, sizeof only, &only) == 0);
+	}
+	return one || CPU_COUNT(ret_before) > 1;
+}
+
+static void watch_no_more(const cpu_set_t *before)
+{
+	noria_threads = &noria_kernel_threads;
+	MUST(sched_setaffinity(0, sizeof *before, before) == 0);
+}
+
+enum { CALLERS = 8 };
+
+struct caller {
+	struct noria_executor *executor;
+	unsigned roused; /* before its call */
+};
+
+static int call_watched(void *arg)
+{
+	struct caller *caller = arg;
+
+	caller->roused = roused;
+	return noria_executor_call(caller->executor, answer, NULL) == 7 ? 0 : -EINVAL;
+}
+
+/* Tasks of one turn call, each; returns how often the loop had roused somebody before the last of them did. */
+static unsigned call_in_one_turn(struct noria_executor *executor)
+{
+	struct caller callers[CALLERS];
+	struct noria_group group;
+	unsigned before = roused;
+
+	MUST(noria_group_open(&group) == 0);
+	for (int i = 0; i < CALLERS; i++) {
+		callers[i].executor = executor;
+		MUST(noria_spawn(&group, call_watched, &callers[i]) == 0);
+	}
+	EXPECT_EQ(noria_group_close(&group, 0), 0);
+	return callers[CALLERS - 1].roused - before;
+}
+
+/* Each thread that is woken would run in the loop's place, for one call. */
+UNIT(executor, on_one_processor_the_calls_of_a_turn_wake_nobody_before_its_end)
+{
+	struct noria_executor *executor;
+	cpu_set_t before;
+
+	watch_rousing(true, &before);
+	MUST(noria_executor_open(&executor, "one", NULL) == 0);
+	for (int round = 0; round < 20; round++)
+		EXPECT_EQ(call_in_one_turn(executor), 0);
+	EXPECT(roused > 0);
+	noria_executor_unref(executor);
+	watch_no_more(&before);
+	return 0;
+}
+
+UNIT(executor, on_several_processors_the_first_call_wakes_somebody_at_once)
+{
+	struct noria_executor *executor;
+	cpu_set_t before;
+
+	if (watch_rousing(false, &before)) {
+		MUST(noria_executor_open(&executor, "several", NULL) == 0);
+		EXPECT(call_in_one_turn(executor) > 0);
+		noria_executor_unref(executor);
+	}
+	watch_no_more(&before);
+	return 0;
+}
+
+static int only_be_ready(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+/* The last task of the turn makes no call: somebody is woken, and calls that wait for one another get threads. */
+UNIT(executor, calls_of_a_turn_that_ends_without_one_are_made)
+{
+	struct noria_executor *executor;
+	struct noria_group group;
+	cpu_set_t before;
+
+	watch_rousing(true, &before);
+	MUST(noria_executor_open(&executor, "mixed", NULL) == 0);
+	pthread_barrier_init(&barrier, NULL, 4);
+	for (int round = 0; round < 5; round++) {
+		MUST(noria_group_open(&group) == 0);
+		for (int i = 0; i < 16; i++)
+			MUST(noria_spawn(&group, call_short, executor) == 0);
+		EXPECT_EQ(noria_group_close(&group, 0), 0);
+		MUST(noria_group_open(&group) == 0);
+		for (int i = 0; i < 4; i++)
+			MUST(noria_spawn(&group, call_meet, executor) == 0);
+		MUST(noria_spawn(&group, only_be_ready, NULL) == 0);
+		EXPECT_EQ(noria_group_close(&group, 0), 0);
+	}
+	pthread_barrier_destroy(&barrier);
+	noria_executor_unref(executor);
+	watch_no_more(&before);
+	return 0;
+}
+
+struct late {
+	struct noria_executor *executor;
+	struct noria_scope scope;
+	bool ran;
+};
+
+static int mark(void *arg)
+{
+	*(bool *)arg = true;
+	return 0;
+}
+
+static int call_and_be_cancelled(void *arg)
+{
+	struct late *late = arg;
+	int r;
+
+	MUST(noria_scope_open(&late->scope, NORIA_FOREVER, 0) == 0);
+	r = noria_executor_call(late->executor, mark, &late->ran);
+	EXPECT_EQ(r, -ECANCELED);
+	EXPECT_EQ(noria_scope_close(&late->scope, r), 0);
+	return 0;
+}
+
+static int cancel_late(void *arg)
+{
+	noria_scope_cancel(arg);
+	return 0;
+}
+
+/* The first two calls of a turn are made while others are ready, and one of them is taken back before somebody is woken. */
+UNIT(executor, a_call_is_taken_back_in_the_turn_that_made_it)
+{
+	struct late late[2] = {0};
+	struct noria_executor *executor;
+	struct noria_group group;
+	cpu_set_t before;
+
+	watch_rousing(true, &before);
+	for (int others = 0; others < 2; others++) {
+		struct caller caller;
+
+		MUST(noria_executor_open(&executor, "late", NULL) == 0);
+		caller.executor = late[others].executor = executor;
+		MUST(noria_group_open(&group) == 0);
+		MUST(noria_spawn(&group, call_and_be_cancelled, &late[others]) == 0);
+		if (others)
+			MUST(noria_spawn(&group, call_watched, &caller) == 0);
+		MUST(noria_spawn(&group, cancel_late, &late[others].scope) == 0);
+		EXPECT_EQ(noria_group_close(&group, 0), 0);
+		EXPECT(!late[others].ran);
+		noria_executor_unref(executor);
+	}
+	watch_no_more(&before);
 	return 0;
 }
 
