@@ -100,9 +100,9 @@ int listener_accept(struct listener *listener, struct sockaddr_storage *peer, so
 {
 	for (;;) {
 		*ret_size = sizeof *peer;
-		int fd = listener->direct
-				 ? noria_accept_direct(listener->fd, (struct sockaddr *)peer, ret_size, 0)
-				 : noria_accept4(listener->fd, (struct sockaddr *)peer, ret_size, SOCK_CLOEXEC);
+		int fd = listener->direct ? noria_accept_direct(listener->fd, (struct sockaddr *)peer, ret_size, 0)
+					  : noria_accept4(listener->fd, (struct sockaddr *)peer, ret_size,
+							  SOCK_CLOEXEC | listener->accept_flags);
 		if (fd >= 0 || fd == -ECANCELED || fd == -EBADF || fd == -EINVAL || fd == -ENOTSOCK)
 			return fd;
 		complain(listener, fd);
@@ -116,7 +116,7 @@ int listener_accept_rest(struct listener *listener, struct sockaddr_storage *pee
 	fcntl(listener->fd, F_SETFL, O_NONBLOCK);
 	do {
 		*ret_size = sizeof *peer;
-		fd = accept4(listener->fd, (struct sockaddr *)peer, ret_size, SOCK_CLOEXEC);
+		fd = accept4(listener->fd, (struct sockaddr *)peer, ret_size, SOCK_CLOEXEC | listener->accept_flags);
 	} while (fd < 0 && (errno == ECONNABORTED || errno == EINTR));
 	return fd < 0 ? -EAGAIN : fd;
 }

@@ -10,6 +10,7 @@ struct listener {
 	const char *command; /* for messages */
 	int fd;
 	bool direct;           /* what is accepted is a direct descriptor */
+	int accept_flags;      /* of what is accepted, for accept4(2), beside SOCK_CLOEXEC */
 	int64_t complained_ns; /* when an error was last reported */
 	unsigned failures;     /* errors since */
 	char name[80];         /* "127.0.0.1:8080", with the port that it really got */

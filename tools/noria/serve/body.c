@@ -6,10 +6,19 @@
  * without waiting, else by the ring. Larger bodies do not pass through this process: noria_splice() moves pages of the
  * file into a pipe, and splice(2) moves them on to the socket. The kernel runs the first in a worker thread of the
  * ring, which may wait for the disk; that costs a thread's hop, and is why small files do not go this way and why the
- * pipe is large. The second never waits: the socket is made non-blocking for the time, because a splice into a socket
- * that blocks would hold a worker thread for as long as a client is slow. Each way waits for at most send_timeout at a
- * time until the socket is writable, which the kernel calls it when a third of its buffer is free: so a client that
- * takes a byte now and then does not count as alive for ever.
+ * pipe is large. The hop costs as much as copying 16 KiB twice: 1.2 us, where a copy of 100 KiB takes 3.4.
+ *
+ * There is no asking beforehand whether the first splice would wait, to make it from here. cachestat(2) counts pages
+ * that are still being read; a read with RWF_NOWAIT is content with a part of a large folio, which a splice wants
+ * whole; what mincore(2) knows it tells owners alone, and a map, that call and an unmap cost twice the hop. And file
+ * systems take locks of their own in a splice: XFS waits for a writer, NFS for its server.
+ *
+ * The second splice never waits: the sockets are accepted as non-blocking, which the ring's receives and sends do not
+ * mind. Each way waits for at most send_timeout at a time until the socket is writable, which the kernel calls it when
+ * a third of its buffer is free: so a client that takes a byte now and then does not count as alive for ever.
+ *
+ * The header leaves when the first bytes of the body are at hand: so a file that cannot be read, or has become shorter
+ * meanwhile, still gets a status of its own.
  */
 #include "serve.h"
 
@@ -17,7 +26,6 @@
 #include <fcntl.h>
 #include <noria/noria.h>
 #include <poll.h>
-#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 int send_bytes(struct connection *connection, const char *bytes, size_t size, int flags)
@@ -48,18 +56,34 @@ int read_file(int fd, char *buffer, size_t size, uint64_t offset)
 	return 0;
 }
 
-/* Without a pipe: through a buffer. */
+/* Without a pipe: through the buffer, the first piece behind the header. */
 static int send_copied(struct exchange *exchange, int fd, uint64_t offset, uint64_t size)
 {
+	size_t head = text_size(&exchange->text);
 	while (size > 0) {
 		size_t piece = size < SMALL_MAX ? (size_t)size : SMALL_MAX;
-		noria_try(read_file(fd, exchange->output, piece, offset));
-		noria_try(send_bytes(exchange->connection, exchange->output, piece, size > piece ? MSG_MORE : 0));
+		noria_try(read_file(fd, exchange->output + head, piece, offset));
+		exchange->begun = true;
+		noria_try(
+			send_bytes(exchange->connection, exchange->output, head + piece, size > piece ? MSG_MORE : 0));
 		exchange->bytes += piece;
 		offset += piece;
 		size -= piece;
+		head = 0;
 	}
 	return 0;
+}
+
+/* Mostly there is room for it at once, and no timer is needed. */
+static int send_head(struct exchange *exchange)
+{
+	size_t size = text_size(&exchange->text);
+	exchange->begun = true;
+	ssize_t sent = noria_send(exchange->connection->fd, exchange->output, size, MSG_MORE | MSG_DONTWAIT);
+	if (sent == -EAGAIN)
+		sent = 0;
+	noria_try(sent);
+	return send_bytes(exchange->connection, exchange->output + sent, size - (size_t)sent, MSG_MORE);
 }
 
 /* Move `size` bytes that are in the pipe to the socket. */
@@ -89,11 +113,15 @@ static int send_piped(struct exchange *exchange, int fd, const struct pipe *pipe
 	off_t at = (off_t)offset;
 	while (size > 0) {
 		size_t piece = size < pipe->size ? (size_t)size : pipe->size;
-		ssize_t filled = noria_splice(fd, &at, pipe->write_fd, NULL, piece, SPLICE_F_MOVE);
+		/* The pipe is empty: not to wait for it only spares noria the question what these descriptors are. */
+		unsigned flags = SPLICE_F_MOVE | SPLICE_F_NONBLOCK;
+		ssize_t filled = noria_splice(fd, &at, pipe->write_fd, NULL, piece, flags);
 		noria_try(filled);
 		if (filled == 0)
 			return -ENODATA;
 		size -= (uint64_t)filled;
+		if (!exchange->begun)
+			noria_try(send_head(exchange));
 		noria_try(empty_pipe(exchange, pipe, (size_t)filled, size > 0));
 	}
 	return 0;
@@ -101,14 +129,11 @@ static int send_piped(struct exchange *exchange, int fd, const struct pipe *pipe
 
 int send_file(struct exchange *exchange, int fd, uint64_t offset, uint64_t size)
 {
-	struct connection *connection = exchange->connection;
-	struct pipes *pipes = &connection->server->pipes;
+	struct pipes *pipes = &exchange->connection->server->pipes;
 	struct pipe pipe;
 	if (!pipes_get(pipes, &pipe))
 		return send_copied(exchange, fd, offset, size);
-	ioctl(connection->fd, FIONBIO, &(int){1});
 	int error = send_piped(exchange, fd, &pipe, offset, size);
-	ioctl(connection->fd, FIONBIO, &(int){0});
 	pipes_put(pipes, &pipe, error == 0);
 	return error;
 }

@@ -162,7 +162,8 @@ static bool read_request(struct connection *connection)
 {
 	struct workspace *work = connection->work;
 	const struct request_limits *limits = &connection->server->options->limits;
-	connection->request_ns = noria_now();
+	if (connection->server->log.fd >= 0)
+		connection->request_ns = noria_now();
 	request_begin(&work->request, limits, work->text, request_text_room(limits));
 	work->name = work->text + request_text_room(limits);
 	int error = feed(connection);

@@ -14,11 +14,38 @@
 static const char weekdays[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
+#define DAY_SECONDS 86400
+#define FIRST       (-62167219200) /* in the year 0 */
+#define LAST        253402300799   /* in the year 9999 */
+
+/*
+ * As gmtime_r(3), for the years from 0 to 9999: that takes a lock, and every answer has such a date. Years that begin in
+ * March end with the leap day; 400 of them are 146,097 days.
+ */
+static void split_date(time_t when, struct tm *ret_tm)
+{
+	uint64_t seconds = (uint64_t)(when - FIRST), days = seconds / DAY_SECONDS;
+	uint32_t clock = (uint32_t)(seconds % DAY_SECONDS);
+	uint32_t since_march = (uint32_t)days + 146097 - 60; /* since the 1st of March of the year -400 */
+	uint32_t era = since_march / 146097, day = since_march % 146097;
+	uint32_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+	day -= 365 * year + year / 4 - year / 100;
+	uint32_t month = (5 * day + 2) / 153; /* 0: March */
+	*ret_tm = (struct tm){
+		.tm_year = (int)(year + era * 400 + (month >= 10)) - 400 - 1900,
+		.tm_mon = (int)(month < 10 ? month + 2 : month - 10),
+		.tm_mday = (int)(day - (153 * month + 2) / 5 + 1),
+		.tm_wday = (int)((days + 6) % 7), /* it began with a Saturday */
+		.tm_hour = (int)(clock / 3600),
+		.tm_min = (int)(clock / 60 % 60),
+		.tm_sec = (int)(clock % 60),
+	};
+}
+
 void date_format(struct text *text, time_t when)
 {
 	struct tm tm;
-	if (gmtime_r(&when, &tm) == NULL || tm.tm_year < -1900 || tm.tm_year > 9999 - 1900)
-		(void)gmtime_r(&(time_t){0}, &tm);
+	split_date(when < FIRST || when > LAST ? 0 : when, &tm);
 	int year = tm.tm_year + 1900;
 	text_bytes(text, weekdays[tm.tm_wday], 3);
 	text_put(text, ", ");

@@ -117,14 +117,22 @@ static void answer_unsatisfiable(struct exchange *exchange, uint64_t size)
 	exchange_page(exchange);
 }
 
-/* A header is on its way and says how many bytes follow: what fails from here on ends the connection. */
+/* A file that could not be read, and nothing was sent yet. */
+static void answer_unread(struct exchange *exchange, int error)
+{
+	answer_error(exchange, error == -ENODATA ? -EAGAIN : error);
+}
+
+/* Once a header is on its way, which says how many bytes follow, what fails ends the connection. */
 static void send_large(struct exchange *exchange, int fd, uint64_t first, uint64_t count)
 {
-	int error = send_bytes(exchange->connection, exchange->output, text_size(&exchange->text), MSG_MORE);
-	if (error == 0)
-		error = send_file(exchange, fd, first, count);
+	int error = send_file(exchange, fd, first, count);
 	if (error == 0)
 		return;
+	if (!exchange->begun) {
+		answer_unread(exchange, error);
+		return;
+	}
 	exchange->broken = true;
 	if (error == -ENODATA)
 		report("%s: the file became shorter while it was sent", exchange->id);
@@ -143,7 +151,7 @@ static void send_body(struct exchange *exchange, int fd, uint64_t first, uint64_
 		if (error == 0)
 			exchange_send(exchange, exchange->text.at, (size_t)count);
 		else
-			answer_error(exchange, error == -ENODATA ? -EAGAIN : error); /* nothing was sent yet */
+			answer_unread(exchange, error);
 	}
 }
 

@@ -93,6 +93,7 @@ static int serve_main(void *arg)
 	struct noria_group log_group;
 	server->entered = true;
 	noria_try(listener_open(&server->listener, "serve", &server->options->address));
+	server->listener.accept_flags = SOCK_NONBLOCK; /* for splice(2): see body.c */
 	server->listening = true;
 	if (isatty(STDOUT_FILENO))
 		printf("http://%s/ shows %s; Ctrl-C drains and ends\n", server->listener.name,

@@ -14,7 +14,7 @@
 #include "wall.h"
 
 #define INPUT_SIZE  4096        /* of the buffer that requests are received into */
-#define SMALL_MAX   (64 * 1024) /* bodies up to here go out with their header from one buffer: measured, see body.c */
+#define SMALL_MAX   (16 * 1024) /* bodies up to here go out with their header from one buffer: measured, see body.c */
 #define HEAD_MAX    (40 * 1024) /* room for a header: a redirect repeats a target, three times as long when encoded */
 #define OUTPUT_SIZE (HEAD_MAX + SMALL_MAX)
 
@@ -62,7 +62,7 @@ struct connection {
 	bool refuse; /* there are too many: answer 503 and close */
 	uint64_t id;
 	unsigned requests;
-	int64_t request_ns; /* when the first byte of the request was there */
+	int64_t request_ns; /* when the first byte of the request was there; for the access log */
 	struct sockaddr_storage peer;
 	struct workspace *work;
 	size_t input_at, input_size; /* bytes of work->input not yet looked at: from, up to */
@@ -76,6 +76,7 @@ struct exchange {
 	int status;
 	bool head;        /* a HEAD request: no body */
 	bool close;       /* the connection ends with this answer */
+	bool begun;       /* of a body larger than SMALL_MAX: some may be out, and the status cannot change any more */
 	bool broken;      /* the answer could not be sent in full: nothing more can be */
 	uint64_t bytes;   /* of the body, sent */
 	char *output;     /* OUTPUT_SIZE bytes */
@@ -118,6 +119,7 @@ void listing_answer(struct exchange *exchange, int fd, const char *name);
 
 /* body.c: bytes to the client. All answer 0 or a negative errno, and are checkpoints. */
 int send_bytes(struct connection *connection, const char *bytes, size_t size, int flags);
+/* The header as it stands, and a part of a file that is larger than SMALL_MAX. */
 int send_file(struct exchange *exchange, int fd, uint64_t offset, uint64_t size);
 /* Read exactly `size` bytes; less is -ENODATA: the file has shrunk. */
 int read_file(int fd, char *buffer, size_t size, uint64_t offset);

@@ -3,6 +3,7 @@
 #include "date.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 static const char *formatted(time_t when)
 {
@@ -26,6 +27,29 @@ Test(date, is_written_in_the_preferred_form)
 	cr_expect_str_eq(formatted(784111777), "Sun, 06 Nov 1994 08:49:37 GMT");
 	cr_expect_str_eq(formatted(0), "Thu, 01 Jan 1970 00:00:00 GMT");
 	cr_expect_str_eq(formatted(951782400), "Tue, 29 Feb 2000 00:00:00 GMT");
+}
+
+static const char *by_the_library(time_t when)
+{
+	static char buffer[64];
+	struct tm tm;
+	size_t size = strftime(buffer, sizeof buffer, "%a, %d %b ", gmtime_r(&when, &tm));
+	snprintf(buffer + size, sizeof buffer - size, "%04d %02d:%02d:%02d GMT", tm.tm_year + 1900, tm.tm_hour,
+		 tm.tm_min, tm.tm_sec);
+	return buffer;
+}
+
+Test(date, is_that_of_the_c_library)
+{
+	static const time_t first = -62167219200, last = 253402300799;
+	cr_expect_str_eq(formatted(first), "Sat, 01 Jan 0000 00:00:00 GMT");
+	cr_expect_str_eq(formatted(last), "Fri, 31 Dec 9999 23:59:59 GMT");
+	cr_expect_str_eq(formatted(first - 1), "Thu, 01 Jan 1970 00:00:00 GMT");
+	cr_expect_str_eq(formatted(last + 1), "Thu, 01 Jan 1970 00:00:00 GMT");
+	for (time_t day = first; day < first + 2 * 146097 * 86400L; day += 86400) { /* it repeats after 400 years */
+		cr_assert_str_eq(formatted(day), by_the_library(day));
+		cr_assert_str_eq(formatted(day + 86399), by_the_library(day + 86399));
+	}
 }
 
 Test(date, reads_all_three_forms)

@@ -92,7 +92,7 @@ def ranges(root):
         equal(server.get("/empty", "Range: bytes=0-").status, 416)
         whole = server.get("/plain.txt", "Range: bytes=1-2", method="HEAD")
         equal((whole.status, whole["content-length"]), (200, "10"), "ranges are for GET")
-        for first, last in (0, 0), (1, 65536), (65535, 65536 * 3), (len(LARGE) - 70000, len(LARGE) - 1):
+        for first, last in (0, 0), (1, 65536), (7, 16390), (7, 16391), (65535, 65536 * 3), (len(LARGE) - 70000, len(LARGE) - 1):
             part = server.get("/large.bin", f"Range: bytes={first}-{last}")
             check(part.status == 206 and part.body == LARGE[first:last + 1], "large range", first, last)
 
@@ -138,7 +138,8 @@ def large_files_arrive_whole(root):
 
         def fetch():
             with server.connect() as client:
-                for target, size in ("/sixty-five.bin", 65537), ("/large.bin", len(LARGE)), ("/sixty-four.bin", 65536):
+                for target, size in (("/sixty-five.bin", 65537), ("/sixteen.bin", 16384), ("/large.bin", len(LARGE)),
+                                     ("/seventeen.bin", 16385), ("/sixty-four.bin", 65536)):
                     client.send(request_bytes(target))
                     body = client.response().body
                     results.append(hashlib.sha256(body).digest() == hashlib.sha256(LARGE[:size]).digest())
@@ -148,4 +149,4 @@ def large_files_arrive_whole(root):
             thread.start()
         for thread in threads:
             thread.join()
-        equal(results, [True] * 12, digest)
+        equal(results, [True] * 20, digest)

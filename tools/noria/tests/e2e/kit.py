@@ -49,7 +49,8 @@ def site():
         files = {
             "index.html": b"<h1>front</h1>\n", "plain.txt": b"0123456789", "empty": b"", "a b&<c>.md": b"# odd name\n",
             "sub/page.html": b"<p>page</p>\n", "sub/deep/x.json": b"{}", "dir.html/inner.txt": b"inner",
-            "with/index.html": b"with index\n", "sixty-four.bin": LARGE[:65536], "sixty-five.bin": LARGE[:65537],
+            "with/index.html": b"with index\n", "sixteen.bin": LARGE[:16384], "seventeen.bin": LARGE[:16385],
+            "sixty-four.bin": LARGE[:65536], "sixty-five.bin": LARGE[:65537],
             "large.bin": LARGE, ".hidden": SECRET, ".well-known/acme": b"token\n", "back\\slash.txt": b"backslash\n",
         }
         for name, content in files.items():

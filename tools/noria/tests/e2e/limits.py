@@ -2,9 +2,11 @@
 """Time and limits: slow, stalled and vanishing clients, too many of them, too few descriptors."""
 
 import contextlib
+import hashlib
 import os
 import select
 import socket
+import threading
 import time
 
 from e2e.kit import LARGE, PATIENCE, Server, check, equal, request_bytes, settle, test
@@ -75,6 +77,36 @@ def files_that_shrink(root):
 
 
 @test
+def files_that_shrink_before_they_are_sent(root):
+    """Between the look at its size and the first byte read: there is still time for an answer that says so."""
+    path, size, seen, ended = os.path.join(root, "sixty-five.bin"), 65537, set(), threading.Event()
+
+    def change():
+        while not ended.is_set():
+            os.truncate(path, 0)
+            os.truncate(path, size)
+
+    with Server(root) as server:
+        changer = threading.Thread(target=change)
+        changer.start()
+        try:
+            for _ in range(500):
+                if 503 in seen:
+                    break
+                with server.connect() as client, contextlib.suppress(EOFError):  # cut: it shrank while it was sent
+                    client.send(request_bytes("/sixty-five.bin"))
+                    answer = client.response()
+                    check(answer.body.strip(b"\0") == b"" if answer.status == 200 else answer["retry-after"] == "1", answer.body)
+                    seen.add(answer.status)
+        finally:
+            ended.set()
+            changer.join()
+        check(503 in seen, seen)
+        os.truncate(path, size)
+        equal(server.get("/sixty-five.bin").body, bytes(size))
+
+
+@test
 def connection_limit(root):
     with Server(root, "--max-connections", "3") as server:
         clients = [server.connect() for _ in range(3)]
@@ -134,3 +166,21 @@ def few_descriptors(root):
         for client in clients:
             client.socket.close()
         equal(server.get("/plain.txt").status, 200, "it goes on when descriptors come back")
+
+
+@test
+def more_downloads_than_pipes(root):
+    few = ["sh", "-c", 'ulimit -n 64 && exec "$0" "$@"']
+    with Server(root, under=few) as server:
+        slow = [server.connect(receive_buffer=4096) for _ in range(8)]
+        for client in slow:
+            client.send(request_bytes("/large.bin"))
+            client.fill()
+        for _ in range(2):
+            for target, size in ("/seventeen.bin", 16385), ("/sixty-five.bin", 65537), ("/large.bin", len(LARGE)):
+                equal(hashlib.sha256(server.get(target).body).digest(), hashlib.sha256(LARGE[:size]).digest(), target)
+        equal(server.get("/large.bin", "Range: bytes=3-100002").body, LARGE[3:100003])
+        for client in slow[:4]:
+            equal(hashlib.sha256(client.response().body).digest(), hashlib.sha256(LARGE).digest())
+        for client in slow:
+            client.socket.close()
