@@ -3,13 +3,16 @@
  * The relay of relay.h as tasks of noria. A proxied connection is two tasks, one a direction, of which the first to end
  * ends the other; with more upstreams a client is one task, which writes to all and then reads from each in turn: what
  * it has written leaves as it begins to wait, by one system call.
+ *
+ * It reads by receives and not by streams: when the first answer has come most of the others have, and a receive that
+ * finds its message touches less memory than a stream that stands ready for it. The connections of all clients are more
+ * than a cache holds, so for the same reason all that belongs to a client lies together.
  */
 #include "relay.h"
 
 #include <errno.h>
 #include <noria/noria.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 
 struct direction {
@@ -19,9 +22,7 @@ struct direction {
 
 struct upstream {
 	int fd;
-	struct noria_recv_stream stream;
 	struct noria_writer writer;
-	char buffer[RELAY_SIZE_MAX];
 };
 
 static struct relay_options options;
@@ -76,43 +77,34 @@ static int proxy(int fd)
 }
 
 /* A message of options.size bytes; 0 when the peer has ended. */
-static ssize_t receive(struct noria_recv_stream *stream, char *message)
+static ssize_t receive(int fd, char *message)
 {
-	const void *data;
-	ssize_t n = 1;
+	ssize_t n = noria_recv_all(fd, message, options.size, 0);
 
-	for (size_t got = 0; got < options.size; got += (size_t)n) {
-		n = noria_recv_stream_next(stream, &data);
-		if (n <= 0)
-			return n;
-		if (got + (size_t)n > options.size)
-			return -EPROTO;
-		memcpy(message + got, data, (size_t)n);
-	}
-	return n;
+	return n < 0 || n == (ssize_t)options.size ? n : 0;
 }
 
-static ssize_t exchange(int fd, struct noria_recv_stream *client, struct upstream *upstreams)
+static ssize_t exchange(int fd, struct upstream *upstreams, char *message)
 {
-	char message[RELAY_SIZE_MAX];
-	ssize_t n = receive(client, message);
+	ssize_t n = receive(fd, message);
 
 	for (unsigned i = 0; n > 0 && i < options.fan; i++)
 		noria_try(noria_writer_write(&upstreams[i].writer, message, options.size));
 	for (unsigned i = 0; n > 0 && i < options.fan; i++)
-		n = receive(&upstreams[i].stream, message);
+		n = receive(upstreams[i].fd, message);
 	return n > 0 ? noria_send_all(fd, message, options.size, 0) : n;
 }
 
-static int open_upstream(struct upstream *upstream)
+/* Of a writer. A message that is as large would not be held back. */
+static size_t buffer_size(void)
+{
+	return 2 * (size_t)options.size;
+}
+
+static int open_upstream(struct upstream *upstream, char *buffer)
 {
 	noria_try(connect_upstream(&upstream->fd));
-	int r = noria_recv_stream_open(&upstream->stream, upstream->fd);
-	if (r == 0) {
-		r = noria_writer_open(&upstream->writer, upstream->fd, upstream->buffer, sizeof upstream->buffer);
-		if (r < 0)
-			noria_recv_stream_close(&upstream->stream);
-	}
+	int r = noria_writer_open(&upstream->writer, upstream->fd, buffer, buffer_size());
 	if (r < 0)
 		noria_close(upstream->fd);
 	return r;
@@ -122,20 +114,21 @@ static void close_upstream(struct upstream *upstream)
 {
 	int ignored = noria_writer_close(&upstream->writer); /* the client has gone: nobody wants the answer */
 	(void)ignored;
-	noria_recv_stream_close(&upstream->stream);
 	noria_close(upstream->fd);
 }
 
-static int serve_all(int fd, struct noria_recv_stream *client, struct upstream *upstreams)
+/* `memory` for a message, and for what the writers hold. */
+static int serve_all(int fd, struct upstream *upstreams, char *memory)
 {
+	char *buffers = memory + options.size;
 	unsigned open = 0;
 	int r = 0;
 
 	while (r == 0 && open < options.fan) {
-		r = open_upstream(&upstreams[open]);
+		r = open_upstream(&upstreams[open], buffers + open * buffer_size());
 		open += r == 0;
 	}
-	while (r == 0 && exchange(fd, client, upstreams) > 0)
+	while (r == 0 && exchange(fd, upstreams, memory) > 0)
 		;
 	while (open-- > 0)
 		close_upstream(&upstreams[open]);
@@ -144,14 +137,10 @@ static int serve_all(int fd, struct noria_recv_stream *client, struct upstream *
 
 static int fan_out(int fd)
 {
-	struct upstream *upstreams = calloc(options.fan, sizeof *upstreams);
-	struct noria_recv_stream client;
-	int r = upstreams ? noria_recv_stream_open(&client, fd) : -ENOMEM;
+	size_t size = options.fan * (sizeof(struct upstream) + buffer_size()) + options.size;
+	struct upstream *upstreams = calloc(1, size);
+	int r = upstreams ? serve_all(fd, upstreams, (char *)(upstreams + options.fan)) : -ENOMEM;
 
-	if (r == 0) {
-		r = serve_all(fd, &client, upstreams);
-		noria_recv_stream_close(&client);
-	}
 	free(upstreams);
 	return r;
 }
