@@ -359,14 +359,14 @@ static void dispatch(struct loop *loop, uint64_t token, int32_t result, uint32_t
 	complete(submission, result, flags, last);
 }
 
-/* Its last line, and two that follow: a stream's own. */
+/* Its last line, and two that follow: a stream's own. The word of what is no operation is no address: none is read. */
 static inline void fetch(uint64_t token)
 {
-	const struct submission *submission = noria_token_submission(token);
+	uintptr_t address = (uintptr_t)noria_token_submission(token);
 
-	__builtin_prefetch(&submission->token);
-	for (int line = 0; line < 2; line++)
-		__builtin_prefetch((const char *)(submission + 1) + 64 * line);
+	__builtin_prefetch((const void *)(address + offsetof(struct submission, token)));
+	for (size_t line = 0; line < 2; line++)
+		__builtin_prefetch((const void *)(address + sizeof(struct submission) + 64 * line));
 }
 
 void noria_submissions_reap(struct loop *loop)

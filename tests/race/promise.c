@@ -10,7 +10,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-enum { COMPLETERS = 3, TASKS = 8, WAITS = RACE_SANITIZED ? 150 : 1500, RUNS = RACE_SANITIZED ? 40 : 200 };
+enum { COMPLETERS = 3, TASKS = 8, WAITS = RACE_SANITIZED ? 150 : 1500, RUNS = RACE_SANITIZED ? 40 : 200, FIRSTS = 30 };
 
 /* What is to be completed by the foreign threads: a stack. */
 struct order {
@@ -219,6 +219,32 @@ static void *run_all(void *arg)
 	return NULL;
 }
 
+static void *complete_one(void *promise)
+{
+	CHECK(noria_promise_complete(promise, 1) == 0);
+	return NULL;
+}
+
+static int do_nothing(__attribute__((unused)) void *arg)
+{
+	return 0;
+}
+
+/* The loop comes to know of an executor's threads while another thread posts already. */
+static int first_offload(__attribute__((unused)) void *arg)
+{
+	struct noria_promise promise;
+	pthread_t thread;
+	int64_t value;
+
+	CHECK(noria_promise_init(&promise) == 0);
+	CHECK(pthread_create(&thread, NULL, complete_one, &promise) == 0);
+	CHECK(noria_offload(do_nothing, NULL) == 0);
+	CHECK(noria_promise_wait(&promise, &value) == 0 && value == 1);
+	CHECK(pthread_join(thread, NULL) == 0);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t seed;
@@ -226,6 +252,8 @@ int main(int argc, char **argv)
 
 	race_watchdog(50);
 	race_seed = seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	for (int i = 0; i < FIRSTS; i++)
+		CHECK(noria_run(NULL, first_offload, NULL) == 0);
 	CHECK(pthread_create(&runner, NULL, run_all, &seed) == 0);
 	race_threads(COMPLETERS, complete_orders);
 	CHECK(pthread_join(runner, NULL) == 0);
