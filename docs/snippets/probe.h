@@ -39,7 +39,7 @@ static inline int dial(int port)
 /* [end] */
 
 /* [recv_line] */
-/* Receives one line, and cuts off its newline. */
+/* Receives one line, and cuts off its newline. Nothing follows: the server waits for us to speak next. */
 static inline int recv_line(int fd, char *line, size_t size)
 {
 	size_t length = 0;
