@@ -3,8 +3,8 @@
  * A register that three hosts hold, as Attiya, Bar-Noy and Dolev have it: a write goes to a majority; a read asks a
  * majority, takes the newest value, and brings that to a majority as well before it answers. With --bug a read leaves
  * the last step out, as it seems to be no use, since nothing was written. Ordinary tests pass: `register --kernel --bug`
- * says "linearizable" each time. The simulator finds it in seed 3: one reader has seen a value that is on its way,
- * and another, later, has not.
+ * says "linearizable" each time. The simulator finds it among the first seeds: one reader has seen a value that is on its
+ * way, and another, later, has not.
  *
  *     register [--bug] [--kernel] [--seeds N]
  */
