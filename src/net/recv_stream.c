@@ -13,6 +13,7 @@
 #include "noria/net.h"
 #include "noria/op.h"
 #include "op/buffers.h"
+#include "op/op.h"
 #include "op/stream.h"
 #include "ring/ring.h"
 
@@ -179,8 +180,9 @@ static ssize_t receive_own(struct recv_stream *recv, const void **ret_data)
 		r = -EBADF; /* closed while it was ready */
 	if (r >= 0)
 		r = make_own(recv);
-	if (r >= 0)
-		r = noria_recv(stream->fd, recv->own, OWN_SIZE, MSG_DONTWAIT);
+	if (r >= 0) /* it has arrived, and is delivered, whatever has become of the scope meanwhile */
+		r = op_call("recv", OP_ATTEMPT | OP_DONTWAIT | OP_ALWAYS, io_uring_prep_recv, stream->fd, recv->own,
+			    OWN_SIZE, MSG_DONTWAIT);
 	stream->operating = NULL;
 	if (stream->closing)
 		return -EBADF;

@@ -120,6 +120,60 @@ Test(X07, the_first_signal_drains, .timeout = 60)
 	cr_expect(before.sa_handler == after.sa_handler);
 }
 
+static int idle_twice(void *arg)
+{
+	int fd = *(int *)arg;
+	char byte;
+
+	EXPECT(noria_idle(noria_recv(fd, &byte, 1, 0)) == 1 && noria_draining());
+	EXPECT(noria_idle(noria_recv(fd, &byte, 1, 0)) == -ECANCELED);
+	idle_ended++;
+	return 0;
+}
+
+static int stream_twice(void *arg)
+{
+	struct noria_recv_stream stream;
+	const void *data;
+
+	MUST(noria_recv_stream_open(&stream, *(int *)arg) == 0);
+	EXPECT(noria_idle(noria_recv_stream_next(&stream, &data)) == 1 && noria_draining());
+	EXPECT(noria_idle(noria_recv_stream_next(&stream, &data)) == -ECANCELED);
+	noria_recv_stream_close(&stream);
+	idle_ended++;
+	return 0;
+}
+
+static int arrive_and_drain(void *arg)
+{
+	struct noria_group group;
+	int pairs[2][2];
+
+	(void)arg;
+	idle_ended = 0;
+	MUST(noria_group_open(&group) == 0);
+	for (int i = 0; i < 2; i++) {
+		inside_pair(pairs[i]);
+		MUST(noria_spawn(&group, i == 0 ? idle_twice : stream_twice, &pairs[i][0]) == 0);
+	}
+	UNTIL(inside_flying(pairs[0][0]) && inside_flying(pairs[1][0]) && ring_pending(noria_loop->ring) == 0);
+	for (int i = 0; i < 2; i++)
+		MUST(send(pairs[i][1], "x", 1, 0) == 1);
+	raise(SIGTERM);
+	EXPECT(noria_group_close(&group, 0) == 0);
+	EXPECT(idle_ended == 2);
+	for (int i = 0; i < 2; i++)
+		inside_close(pairs[i]);
+	return 0;
+}
+
+/* X07: what had arrived before the signal is served, by waits of both kinds; then there is no more. */
+Test(X07, what_arrived_before_a_signal_is_served, .timeout = 60)
+{
+	for (int i = 0; i < 2; i++)
+		cr_expect_eq(rule_run(arrive_and_drain, NULL, NULL, i), 0);
+}
+
 static int drain_and_return(void *arg)
 {
 	raise(SIGTERM);
