@@ -216,6 +216,15 @@ static void abandon_schedule(struct caller *caller, int64_t now_ns)
 
 /* ---- connecting and talking ---- */
 
+/* Where nobody listens, the port that the kernel chose for us may be the very one that we ask for. */
+static bool reached_itself(int fd, const struct target *target)
+{
+	struct sockaddr_storage own = {0};
+	socklen_t size = sizeof own;
+	return getsockname(fd, (struct sockaddr *)&own, &size) == 0 && size > sizeof own.ss_family &&
+	       size == target->socket_size && memcmp(&own, &target->socket, size) == 0;
+}
+
 static int open_socket(struct caller *caller)
 {
 	const struct target *target = caller->shard->target;
@@ -225,6 +234,8 @@ static int open_socket(struct caller *caller)
 		noria_try(noria_setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
 	noria_try(noria_within(caller->shard->plan->timeout_ns,
 			       noria_connect(fd, (const struct sockaddr *)&target->socket, target->socket_size)));
+	if (reached_itself(fd, target))
+		return noria_fail(-ECONNREFUSED, "the socket was connected with itself: nobody listens there");
 	return noria_take(&fd);
 }
 
