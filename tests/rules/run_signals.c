@@ -120,6 +120,8 @@ Test(X07, the_first_signal_drains, .timeout = 60)
 	cr_expect(before.sa_handler == after.sa_handler);
 }
 
+enum { ARRIVALS = 100 }; /* more than one enter takes in */
+
 static int idle_twice(void *arg)
 {
 	int fd = *(int *)arg;
@@ -147,22 +149,23 @@ static int stream_twice(void *arg)
 static int arrive_and_drain(void *arg)
 {
 	struct noria_group group;
-	int pairs[2][2];
+	int pairs[ARRIVALS][2];
 
 	(void)arg;
 	idle_ended = 0;
 	MUST(noria_group_open(&group) == 0);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < ARRIVALS; i++) {
 		inside_pair(pairs[i]);
-		MUST(noria_spawn(&group, i == 0 ? idle_twice : stream_twice, &pairs[i][0]) == 0);
+		MUST(noria_spawn(&group, i % 2 ? idle_twice : stream_twice, &pairs[i][0]) == 0);
 	}
-	UNTIL(inside_flying(pairs[0][0]) && inside_flying(pairs[1][0]) && ring_pending(noria_loop->ring) == 0);
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < ARRIVALS; i++)
+		UNTIL(inside_flying(pairs[i][0]) && ring_pending(noria_loop->ring) == 0);
+	for (int i = 0; i < ARRIVALS; i++)
 		MUST(send(pairs[i][1], "x", 1, 0) == 1);
 	raise(SIGTERM);
 	EXPECT(noria_group_close(&group, 0) == 0);
-	EXPECT(idle_ended == 2);
-	for (int i = 0; i < 2; i++)
+	EXPECT(idle_ended == ARRIVALS);
+	for (int i = 0; i < ARRIVALS; i++)
 		inside_close(pairs[i]);
 	return 0;
 }
